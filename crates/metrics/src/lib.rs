@@ -1,1 +1,21 @@
-//! Placeholder while the crate is laid out.
+//! Names, types and guards of Standpipe's Prometheus metrics.
+//!
+//! [`Metrics`] is made once and passed down; there are no statics and no default registry. What
+//! happens to one service is counted through its [`ServiceMetrics`], whose labels were resolved
+//! when it was made. What has a beginning and an end is a guard: it counts when made and uncounts
+//! when dropped.
+
+mod families;
+mod global;
+mod guards;
+mod labels;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use global::Metrics;
+pub use guards::{ChildUsage, InFlight, OpenConnection, OpenSession, OpenStream};
+pub use labels::{
+    Dropped, ExitReason, Outcome, Phase, QuestionRefusal, Refusal, StartOutcome, Wire,
+};
+pub use service::ServiceMetrics;
