@@ -3,6 +3,12 @@
 //! No sockets, no processes, no spawned tasks: everything in here can be tested with plain calls,
 //! property tests and a fuzzer.
 
+pub mod budget;
+pub mod connection;
+pub mod fault;
+pub mod id;
+pub mod message;
 pub mod policy;
+pub mod protocol;
 pub mod secret;
 pub mod service;

@@ -1,0 +1,150 @@
+//! The way to a service, open or not.
+//!
+//! Owns how callers wait for a service that is not running: any number of them, one demand, each
+//! with its own deadline. Must not know how a service is started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::Inbox;
+use crate::fault::{Fault, FaultKind};
+
+/// What callers find at the gate.
+#[derive(Debug, Clone)]
+pub enum GateState {
+    /// Not running. Whoever comes asks for a start and waits.
+    Closed,
+    /// Starting. Whoever comes waits.
+    Opening,
+    /// Running: this is the way in.
+    Open(Inbox),
+    /// Not running, and not to be started before `until` (`None`: not by itself).
+    Refusing {
+        /// What callers are told.
+        why: FaultKind,
+        /// When the gate closes and a demand counts again.
+        until: Option<Instant>,
+    },
+}
+
+/// What does not change about a gate.
+#[derive(Debug, Clone)]
+pub struct GateSettings {
+    /// How long a caller waits for a start.
+    pub start_timeout: Duration,
+    /// The longest message the service takes, in bytes.
+    pub max_message_bytes: usize,
+    /// Whether several sessions share a child. Batches, capabilities and the end of a session
+    /// after its child died depend on it.
+    pub shared: bool,
+}
+
+/// The callers' end. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    service: Arc<str>,
+    settings: Arc<GateSettings>,
+    state: watch::Receiver<GateState>,
+    demand: Arc<Notify>,
+}
+
+/// The service's end. Dropping it refuses everybody from then on.
+#[derive(Debug)]
+pub struct GateKeeper {
+    state: watch::Sender<GateState>,
+    demand: Arc<Notify>,
+}
+
+/// Makes a closed gate to `service`.
+pub fn gate(service: &Arc<str>, settings: GateSettings) -> (Gate, GateKeeper) {
+    let (sender, receiver) = watch::channel(GateState::Closed);
+    let demand = Arc::new(Notify::new());
+    let gate = Gate {
+        service: Arc::clone(service),
+        settings: Arc::new(settings),
+        state: receiver,
+        demand: Arc::clone(&demand),
+    };
+    (
+        gate,
+        GateKeeper {
+            state: sender,
+            demand,
+        },
+    )
+}
+
+impl Gate {
+    /// The service's name, as in the route.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
+    /// What does not change.
+    pub fn settings(&self) -> &GateSettings {
+        &self.settings
+    }
+
+    /// A failure of this service.
+    pub fn fault(&self, kind: FaultKind) -> Fault {
+        Fault::new(&self.service, kind)
+    }
+
+    /// The way in if the service runs now. Asks for nothing.
+    pub fn try_pass(&self) -> Option<Inbox> {
+        match &*self.state.borrow() {
+            GateState::Open(inbox) => Some(inbox.clone()),
+            _ => None,
+        }
+    }
+
+    /// The way in; asks for a start where that is needed and waits for it up to `start_timeout`.
+    /// Cancel safe: a caller that gives up disturbs nobody.
+    ///
+    /// # Errors
+    /// When the service refuses, or is not ready in time.
+    pub async fn pass(&self) -> Result<Inbox, Fault> {
+        if let Some(inbox) = self.try_pass() {
+            return Ok(inbox);
+        }
+        let deadline = Instant::now() + self.settings.start_timeout;
+        let mut state = self.state.clone();
+        loop {
+            match &*state.borrow_and_update() {
+                GateState::Open(inbox) => return Ok(inbox.clone()),
+                GateState::Closed => self.demand.notify_one(),
+                GateState::Opening => {}
+                GateState::Refusing { why, until } => {
+                    let why = match until {
+                        // How long is left is what the caller wants to know.
+                        Some(until) if matches!(why, FaultKind::CoolingDown(_)) => {
+                            FaultKind::CoolingDown(until.saturating_duration_since(Instant::now()))
+                        }
+                        _ => why.clone(),
+                    };
+                    return Err(self.fault(why));
+                }
+            }
+            match timeout_at(deadline, state.changed()).await {
+                Err(_) => return Err(self.fault(FaultKind::Starting)),
+                Ok(Err(_)) => return Err(self.fault(FaultKind::Removed)),
+                Ok(Ok(())) => {}
+            }
+        }
+    }
+}
+
+impl GateKeeper {
+    /// Changes what callers find.
+    pub fn set(&self, state: GateState) {
+        self.state.send_replace(state);
+    }
+
+    /// Waits until somebody asks for a start. A demand that came before is not lost. Cancel safe.
+    pub async fn demand(&self) {
+        self.demand.notified().await;
+    }
+}

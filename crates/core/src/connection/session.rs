@@ -1,0 +1,207 @@
+//! What a transport and a service's instances both know of one legacy client.
+//!
+//! Owns the facts that have to survive a restart of the child (log level, subscriptions) and the
+//! table that says which instance asked which question. Must not know where the session table is.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Gate, Inbox, Outlet};
+use crate::fault::{Fault, FaultKind};
+use crate::id::SessionId;
+use crate::message::Id;
+use crate::protocol::{ClientCapabilities, LogLevel, ProtocolVersion};
+
+/// The most subscriptions of one session: what has to be made again after a restart is bounded.
+const MAX_SUBSCRIPTIONS: usize = 1024;
+
+/// What a client said of itself in `initialize`.
+#[derive(Debug, Clone)]
+pub struct SessionProfile {
+    /// The revision that was negotiated with the client.
+    pub version: ProtocolVersion,
+    /// What it can be asked.
+    pub capabilities: ClientCapabilities,
+}
+
+/// One legacy client's session.
+#[derive(Debug)]
+pub struct Session {
+    id: SessionId,
+    profile: SessionProfile,
+    gate: Gate,
+    outlet: Outlet,
+    log_level: AtomicU8,
+    over: AtomicBool,
+    next_question: AtomicU64,
+    facts: Mutex<Facts>,
+    pub(super) queued_messages: AtomicUsize,
+    pub(super) queued_bytes: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    subscriptions: BTreeSet<String>,
+    questions: HashMap<u64, Inbox>,
+    /// The instance that serves this session alone, if there is one.
+    own: Option<Inbox>,
+    /// Every instance that has seen the session, to be told of its end.
+    seen_by: Vec<Inbox>,
+}
+
+impl Session {
+    /// A session with the service behind `gate`. `outlet` takes what belongs to none of its
+    /// requests (the GET stream of Streamable HTTP; the one stream of HTTP+SSE).
+    pub fn new(gate: Gate, profile: SessionProfile, outlet: Outlet) -> Arc<Self> {
+        Arc::new(Self {
+            id: SessionId::random(),
+            profile,
+            gate,
+            outlet,
+            log_level: AtomicU8::new(0),
+            over: AtomicBool::new(false),
+            next_question: AtomicU64::new(1),
+            facts: Mutex::default(),
+            queued_messages: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// What the client said of itself.
+    pub fn profile(&self) -> &SessionProfile {
+        &self.profile
+    }
+
+    /// The service.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The stream for what belongs to none of its requests.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    /// The way to the instance that serves this session; starts the service where that is needed.
+    ///
+    /// # Errors
+    /// When the session is over, or the service refuses.
+    pub async fn inbox(&self) -> Result<Inbox, Fault> {
+        if self.is_over() {
+            return Err(self.gate.fault(FaultKind::SessionOver));
+        }
+        let own = self.facts().own.clone();
+        match own {
+            Some(inbox) => Ok(inbox),
+            None => self.gate.pass().await,
+        }
+    }
+
+    /// The instance that asked the question with this id, once: the same question is not answered
+    /// twice.
+    pub fn take_question(&self, id: &Id) -> Option<Inbox> {
+        self.facts().questions.remove(&id.as_number()?)
+    }
+
+    /// Notes a question that the instance behind `asked_by` puts to this client; the id is how the
+    /// client knows it.
+    pub fn note_question(&self, asked_by: Inbox) -> u64 {
+        let number = self.next_question.fetch_add(1, Ordering::Relaxed);
+        self.facts().questions.insert(number, asked_by);
+        number
+    }
+
+    /// Forgets a question that was withdrawn or timed out.
+    pub fn forget_question(&self, number: u64) {
+        self.facts().questions.remove(&number);
+    }
+
+    /// Gives the session an instance of its own, or (`None`) takes it away.
+    pub fn set_own(&self, own: Option<Inbox>) {
+        self.facts().own = own;
+    }
+
+    /// The session's own instance.
+    pub fn own(&self) -> Option<Inbox> {
+        self.facts().own.clone()
+    }
+
+    /// Notes that the instance behind `inbox` has state for this session, so that it is told of the
+    /// session's end. Returns whether that is news.
+    pub fn seen_by(&self, inbox: &Inbox) -> bool {
+        let mut facts = self.facts();
+        if facts.seen_by.iter().any(|seen| seen.same_as(inbox)) {
+            return false;
+        }
+        facts.seen_by.push(inbox.clone());
+        true
+    }
+
+    /// The instance behind `inbox` is gone.
+    pub fn unseen_by(&self, inbox: &Inbox) {
+        self.facts().seen_by.retain(|seen| !seen.same_as(inbox));
+    }
+
+    /// The level the client asked for.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        LogLevel::from_number(self.log_level.load(Ordering::Relaxed))
+    }
+
+    /// Notes the level the client asked for.
+    pub fn set_log_level(&self, level: LogLevel) {
+        self.log_level.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Notes a subscription. `false` when the session has as many as it may.
+    pub fn subscribe(&self, uri: &str) -> bool {
+        let mut facts = self.facts();
+        if facts.subscriptions.contains(uri) {
+            return true;
+        }
+        facts.subscriptions.len() < MAX_SUBSCRIPTIONS && facts.subscriptions.insert(uri.to_owned())
+    }
+
+    /// Forgets a subscription. `false` when there was none.
+    pub fn unsubscribe(&self, uri: &str) -> bool {
+        self.facts().subscriptions.remove(uri)
+    }
+
+    /// Whether the session has subscribed to this resource.
+    pub fn subscribes(&self, uri: &str) -> bool {
+        self.facts().subscriptions.contains(uri)
+    }
+
+    /// All its subscriptions.
+    pub fn subscriptions(&self) -> Vec<String> {
+        self.facts().subscriptions.iter().cloned().collect()
+    }
+
+    /// Ends the session: every instance that knows it is told, once. Returns whether this call
+    /// ended it.
+    pub fn end(self: &Arc<Self>) -> bool {
+        if self.over.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let instances = std::mem::take(&mut self.facts().seen_by);
+        for inbox in instances {
+            inbox.close(self);
+        }
+        true
+    }
+
+    /// Whether the session is over: ended by its client, reclaimed, or left by the child that was
+    /// its own.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

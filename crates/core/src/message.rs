@@ -1,0 +1,273 @@
+//! JSON-RPC messages with their payloads kept as raw text.
+//!
+//! A message is parsed once: the envelope becomes fields, `params`, `result` and `error` stay the
+//! sender's bytes. What goes out is *our* envelope around those bytes, never the sender's own: an
+//! envelope forwarded as it came would let a pretty-printed body reach a line-reading child as
+//! several messages. Must not know who sends a message or where it goes.
+
+mod envelope;
+mod params;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+pub use envelope::{EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body};
+pub use params::{MemberError, Params};
+pub use raw::RawJson;
+
+/// Payloads up to this many bytes are copied next to their envelope; longer ones travel as a slice
+/// of the buffer they were read into.
+const COPY_UP_TO: usize = 16 * 1024;
+
+/// A request id exactly as its sender wrote it: `1`, `"1"` and `1.0` are three different ids.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Id(RawJson);
+
+impl Id {
+    /// An id of our own.
+    pub fn from_number(number: u64) -> Self {
+        Self(RawJson::from_display(number))
+    }
+
+    /// The id if it is a plain non-negative integer, as all ids that we hand out are.
+    pub fn as_number(&self) -> Option<u64> {
+        let text = self.0.as_str();
+        let plain =
+            text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        if plain { text.parse().ok() } else { None }
+    }
+
+    /// The raw JSON of the id.
+    pub fn raw(&self) -> &RawJson {
+        &self.0
+    }
+
+    pub(crate) fn from_raw(raw: RawJson) -> Self {
+        Self(raw)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({})", self.0.as_str())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// A call that wants exactly one answer.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The sender's id.
+    pub id: Id,
+    /// The method, with JSON escapes undone.
+    pub method: Box<str>,
+    /// The parameters; absent and `{}` are different on the wire, so they are here.
+    pub params: Option<Params>,
+}
+
+/// A message that wants no answer.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// The method, with JSON escapes undone.
+    pub method: Box<str>,
+    /// The parameters.
+    pub params: Option<Params>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The `result` member, raw.
+    Result(RawJson),
+    /// The `error` member, raw.
+    Error(RawJson),
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The id of the request that it answers.
+    pub id: Id,
+    /// Its result or its error.
+    pub outcome: Outcome,
+}
+
+impl Response {
+    /// An answer with a result.
+    pub fn result(id: Id, result: RawJson) -> Self {
+        Self {
+            id,
+            outcome: Outcome::Result(result),
+        }
+    }
+
+    /// An error of our own making.
+    pub fn error(id: Id, code: i32, message: &str) -> Self {
+        Self {
+            id,
+            outcome: Outcome::Error(error_object(code, message, None)),
+        }
+    }
+}
+
+/// Writes a JSON-RPC error object.
+pub fn error_object(code: i32, message: &str, data: Option<&RawJson>) -> RawJson {
+    let mut out = BytesMut::with_capacity(message.len() + 48);
+    out.put_slice(b"{\"code\":");
+    out.put_slice(code.to_string().as_bytes());
+    out.put_slice(b",\"message\":");
+    raw::put_string(&mut out, message);
+    if let Some(data) = data {
+        out.put_slice(b",\"data\":");
+        out.put_slice(data.as_bytes());
+    }
+    out.put_u8(b'}');
+    RawJson::trusted(out.freeze())
+}
+
+/// Any JSON-RPC message.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// Wants an answer.
+    Request(Request),
+    /// Wants none.
+    Notification(Notification),
+    /// Is an answer.
+    Response(Response),
+}
+
+impl Message {
+    /// A notification of our own making.
+    pub fn notification(method: &str, params: Option<RawJson>) -> Self {
+        let params = params.map(Params::opaque);
+        Self::Notification(Notification {
+            method: method.into(),
+            params,
+        })
+    }
+
+    /// The payload's size plus the envelope's, near enough for accounting, in bytes.
+    pub fn weight(&self) -> usize {
+        let params = |p: &Option<Params>| p.as_ref().map_or(0, |p| p.raw().as_bytes().len());
+        64 + match self {
+            Self::Request(m) => m.id.raw().as_bytes().len() + m.method.len() + params(&m.params),
+            Self::Notification(m) => m.method.len() + params(&m.params),
+            Self::Response(m) => match &m.outcome {
+                Outcome::Result(raw) | Outcome::Error(raw) => {
+                    m.id.raw().as_bytes().len() + raw.as_bytes().len()
+                }
+            },
+        }
+    }
+
+    /// Writes the message as one line of JSON without a line break, ready for the wire.
+    pub fn encode(&self) -> Encoded {
+        let mut head = BytesMut::with_capacity(128);
+        head.put_slice(b"{\"jsonrpc\":\"2.0\"");
+        let payload = match self {
+            Self::Request(request) => {
+                put_id(&mut head, &request.id);
+                put_method(&mut head, &request.method);
+                request
+                    .params
+                    .as_ref()
+                    .map(|p| (&b",\"params\":"[..], p.raw()))
+            }
+            Self::Notification(notification) => {
+                put_method(&mut head, &notification.method);
+                notification
+                    .params
+                    .as_ref()
+                    .map(|p| (&b",\"params\":"[..], p.raw()))
+            }
+            Self::Response(response) => {
+                put_id(&mut head, &response.id);
+                Some(match &response.outcome {
+                    Outcome::Result(raw) => (&b",\"result\":"[..], raw),
+                    Outcome::Error(raw) => (&b",\"error\":"[..], raw),
+                })
+            }
+        };
+        let Some((name, raw)) = payload else {
+            head.put_u8(b'}');
+            return Encoded {
+                head: head.freeze(),
+                body: Bytes::new(),
+                tail: Bytes::new(),
+            };
+        };
+        head.put_slice(name);
+        if raw.as_bytes().len() <= COPY_UP_TO {
+            head.put_slice(raw.as_bytes());
+            head.put_u8(b'}');
+            return Encoded {
+                head: head.freeze(),
+                body: Bytes::new(),
+                tail: Bytes::new(),
+            };
+        }
+        Encoded {
+            head: head.freeze(),
+            body: raw.bytes().clone(),
+            tail: Bytes::from_static(b"}"),
+        }
+    }
+}
+
+fn put_id(out: &mut BytesMut, id: &Id) {
+    out.put_slice(b",\"id\":");
+    out.put_slice(id.0.as_bytes());
+}
+
+fn put_method(out: &mut BytesMut, method: &str) {
+    out.put_slice(b",\"method\":");
+    raw::put_string(out, method);
+}
+
+/// A message on its way out: up to three pieces to be written one after the other, so that a large
+/// payload is not copied.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// The envelope, and the payload where that is small.
+    pub head: Bytes,
+    /// A large payload; empty otherwise.
+    pub body: Bytes,
+    /// What closes the envelope after a large payload; empty otherwise.
+    pub tail: Bytes,
+}
+
+impl Encoded {
+    /// Length of all pieces in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a message is never empty")]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len() + self.tail.len()
+    }
+
+    /// The pieces that are not empty, in order.
+    pub fn pieces(self) -> impl Iterator<Item = Bytes> {
+        [self.head, self.body, self.tail]
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+    }
+
+    /// All of it in one buffer. Copies, unless there is only one piece.
+    pub fn into_bytes(self) -> Bytes {
+        if self.body.is_empty() {
+            return self.head;
+        }
+        let mut all = BytesMut::with_capacity(self.len());
+        for piece in self.pieces() {
+            all.put_slice(&piece);
+        }
+        all.freeze()
+    }
+}

@@ -1,0 +1,395 @@
+//! The few members of `params` that Standpipe acts on.
+//!
+//! Owns where they stand in the raw text, so that one can be read or replaced without touching the
+//! rest, and the refusal of texts in which two readers could find two different values. Must not
+//! know what a member is used for.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::raw::RawJson;
+
+/// Parameters of a request or notification: a JSON object, raw, with a note of where the members
+/// stand that Standpipe acts on.
+#[derive(Clone)]
+pub struct Params {
+    raw: RawJson,
+    name: Span,
+    uri: Span,
+    progress_token: Span,
+    meta_progress_token: Span,
+    request_id: Span,
+    level: Span,
+    elicitation_id: Span,
+    mode: Span,
+}
+
+/// Where a member's value stands in the raw text; empty when it is not there. Half the size of a
+/// range: messages are limited to far less than 4 GiB.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn at(range: &Range<usize>, offset: usize) -> Self {
+        let narrow = |position: usize| u32::try_from(position + offset).unwrap_or(0);
+        Self {
+            start: narrow(range.start),
+            end: narrow(range.end),
+        }
+    }
+
+    fn range(self) -> Option<Range<usize>> {
+        (self.end > self.start).then_some(self.start as usize..self.end as usize)
+    }
+}
+
+/// Why parameters were refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MemberError {
+    /// Arrays and scalars are JSON-RPC, but not MCP.
+    #[error("`{0}` must be an object")]
+    NotAnObject(&'static str),
+    /// Two readers could take different ones.
+    #[error("`{0}` is given more than once")]
+    Duplicate(String),
+    /// Some decoders ignore case and would take it for the other.
+    #[error("`{found}` differs from `{meant}` only in case")]
+    CaseVariant {
+        /// The member as it is written.
+        found: String,
+        /// The member that some readers would take it for.
+        meant: &'static str,
+    },
+    /// `progressToken` and the like must be a string or a number.
+    #[error("`{0}` must be a string or a number")]
+    NotAToken(&'static str),
+    /// Half a surrogate pair.
+    #[error("a member name in `params` is not valid Unicode")]
+    Undecodable,
+}
+
+/// Members of `params` that must stand there at most once, in exactly this spelling.
+const ACTED_ON: [&str; 9] = [
+    "_meta",
+    "name",
+    "uri",
+    "requestState",
+    "inputResponses",
+    "progressToken",
+    "requestId",
+    "level",
+    "elicitationId",
+];
+
+/// Members of `_meta` that must be spelt exactly so. Any member of `_meta` may stand there only once.
+const META_ACTED_ON: [&str; 6] = [
+    "progressToken",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/logLevel",
+    "io.modelcontextprotocol/subscriptionId",
+];
+
+impl Params {
+    /// Reads the members that Standpipe acts on.
+    pub(super) fn inspect(raw: &RawJson) -> Result<Self, MemberError> {
+        if !raw.as_bytes().starts_with(b"{") {
+            return Err(MemberError::NotAnObject("params"));
+        }
+        let mut params = Self::opaque(raw.clone());
+        let text = raw.as_str();
+        let mut seen = [false; ACTED_ON.len()];
+        let mut meta = None;
+        for (key, value) in members(text)? {
+            let Some(index) = recognise(&key, &ACTED_ON)? else {
+                if key == "mode" {
+                    params.mode = Span::at(&value, 0);
+                }
+                continue;
+            };
+            if std::mem::replace(&mut seen[index], true) {
+                return Err(MemberError::Duplicate(format!(
+                    "params.{}",
+                    ACTED_ON[index]
+                )));
+            }
+            match ACTED_ON[index] {
+                "_meta" => meta = Some(value),
+                "name" => params.name = Span::at(&value, 0),
+                "uri" => params.uri = Span::at(&value, 0),
+                "progressToken" => params.progress_token = Span::at(&value, 0),
+                "requestId" => params.request_id = Span::at(&value, 0),
+                "level" => params.level = Span::at(&value, 0),
+                "elicitationId" => params.elicitation_id = Span::at(&value, 0),
+                _ => {}
+            }
+        }
+        if let Some(meta) = meta {
+            params.inspect_meta(text, &meta)?;
+        }
+        Ok(params)
+    }
+
+    fn inspect_meta(&mut self, text: &str, meta: &Range<usize>) -> Result<(), MemberError> {
+        let inner = &text[meta.clone()];
+        if inner == "null" {
+            return Ok(()); // Some clients spell an absent `_meta` so.
+        }
+        if !inner.starts_with('{') {
+            return Err(MemberError::NotAnObject("params._meta"));
+        }
+        let mut keys: Vec<String> = Vec::new();
+        for (key, value) in members(inner)? {
+            recognise(&key, &META_ACTED_ON)?;
+            let folded: String = key.chars().map(fold).collect();
+            if keys.contains(&folded) {
+                return Err(MemberError::Duplicate(format!("params._meta.{key}")));
+            }
+            keys.push(folded);
+            if key == "progressToken" {
+                if !is_token(&inner[value.clone()]) {
+                    return Err(MemberError::NotAToken("params._meta.progressToken"));
+                }
+                self.meta_progress_token = Span::at(&value, meta.start);
+            }
+        }
+        Ok(())
+    }
+
+    /// Parameters of our own making, in which nothing is looked for.
+    pub fn opaque(raw: RawJson) -> Self {
+        Self {
+            raw,
+            name: Span::default(),
+            uri: Span::default(),
+            progress_token: Span::default(),
+            meta_progress_token: Span::default(),
+            request_id: Span::default(),
+            level: Span::default(),
+            elicitation_id: Span::default(),
+            mode: Span::default(),
+        }
+    }
+
+    /// The whole object, raw.
+    pub fn raw(&self) -> &RawJson {
+        &self.raw
+    }
+
+    /// `params.name`, decoded: a tool or a prompt.
+    pub fn name(&self) -> Option<String> {
+        self.string(self.name)
+    }
+
+    /// `params.uri`, decoded: a resource.
+    pub fn uri(&self) -> Option<String> {
+        self.string(self.uri)
+    }
+
+    /// `params.level`, decoded: of `logging/setLevel` and `notifications/message`.
+    pub fn level(&self) -> Option<String> {
+        self.string(self.level)
+    }
+
+    /// `params.elicitationId`, decoded: of a URL elicitation and its completion.
+    pub fn elicitation_id(&self) -> Option<String> {
+        self.string(self.elicitation_id)
+    }
+
+    /// `params.mode`, decoded: of an elicitation (`form` or `url`).
+    pub fn mode(&self) -> Option<String> {
+        self.string(self.mode)
+    }
+
+    /// `params.progressToken`, raw: of `notifications/progress`.
+    pub fn progress_token(&self) -> Option<RawJson> {
+        self.slice(self.progress_token)
+    }
+
+    /// `params._meta.progressToken`, raw: of a request that wants progress.
+    pub fn meta_progress_token(&self) -> Option<RawJson> {
+        self.slice(self.meta_progress_token)
+    }
+
+    /// `params.requestId`, raw: of `notifications/cancelled`.
+    pub fn request_id(&self) -> Option<RawJson> {
+        self.slice(self.request_id)
+    }
+
+    /// The same parameters with another `_meta.progressToken`.
+    #[must_use]
+    pub fn with_meta_progress_token(&self, token: &RawJson) -> Self {
+        self.spliced(self.meta_progress_token, token)
+    }
+
+    /// The same parameters with another `progressToken`.
+    #[must_use]
+    pub fn with_progress_token(&self, token: &RawJson) -> Self {
+        self.spliced(self.progress_token, token)
+    }
+
+    /// The same parameters with another `requestId`.
+    #[must_use]
+    pub fn with_request_id(&self, id: &RawJson) -> Self {
+        self.spliced(self.request_id, id)
+    }
+
+    /// The same parameters with another `level`.
+    #[must_use]
+    pub fn with_level(&self, level: &RawJson) -> Self {
+        self.spliced(self.level, level)
+    }
+
+    fn string(&self, span: Span) -> Option<String> {
+        self.slice(span)?.as_string()
+    }
+
+    fn slice(&self, span: Span) -> Option<RawJson> {
+        let range = span.range()?;
+        Some(RawJson::checked(self.raw.bytes(), range.start, range.end))
+    }
+
+    /// Replaces one value. Nothing else moves in meaning, so the result needs no new look; it is not
+    /// looked at again, so it carries no ranges.
+    fn spliced(&self, span: Span, value: &RawJson) -> Self {
+        let Some(range) = span.range() else {
+            return self.clone();
+        };
+        let old = self.raw.as_bytes();
+        let mut out = BytesMut::with_capacity(old.len() + value.as_bytes().len());
+        out.put_slice(&old[..range.start]);
+        out.put_slice(value.as_bytes());
+        out.put_slice(&old[range.end..]);
+        Self::opaque(RawJson::trusted(out.freeze()))
+    }
+}
+
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+/// A request id or progress token: a string or a number.
+pub(super) fn is_token(text: &str) -> bool {
+    text.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
+}
+
+/// Which of `names` the key is.
+///
+/// # Errors
+/// When it is one of them only for a reader that ignores case.
+pub(super) fn recognise(key: &str, names: &[&'static str]) -> Result<Option<usize>, MemberError> {
+    for (index, name) in names.iter().enumerate() {
+        if key == *name {
+            return Ok(Some(index));
+        }
+        if folds_to(key, name) {
+            return Err(MemberError::CaseVariant {
+                found: key.to_owned(),
+                meant: name,
+            });
+        }
+    }
+    Ok(None)
+}
+
+fn folds_to(key: &str, name: &str) -> bool {
+    // Two bytes or three per character only for the two letters that fold into ASCII.
+    key.len() >= name.len()
+        && key.len() <= name.len() * 3
+        && key.chars().map(fold).eq(name.chars().map(fold))
+}
+
+/// Simple case folding as far as it can lead to an ASCII letter: Go's decoder takes `ſ` for `s` and
+/// the Kelvin sign for `k`.
+fn fold(c: char) -> char {
+    match c {
+        'ſ' => 's',
+        '\u{212A}' => 'k',
+        c => c.to_ascii_lowercase(),
+    }
+}
+
+/// The members of an object that a parser has accepted before, keys decoded, values as ranges.
+///
+/// # Errors
+/// When a name cannot be decoded: half a surrogate pair is valid JSON text, but not a name that two
+/// readers would agree on.
+fn members(object: &str) -> Result<Vec<Member<'_>>, MemberError> {
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    deserializer
+        .deserialize_map(Members { text: object })
+        .map_err(|_| MemberError::Undecodable)
+}
+
+type Member<'a> = (Cow<'a, str>, Range<usize>);
+
+struct Members<'a> {
+    text: &'a str,
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Members<'a> {
+    type Value = Vec<Member<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(key) = map.next_key_seed(Key)? {
+            let value: &'de RawValue = map.next_value()?;
+            found.push((key, range_of(self.text, value.get())));
+        }
+        Ok(found)
+    }
+}
+
+/// Where `part`, a slice of `whole`, stands in it.
+pub(super) fn range_of(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// A member's name with its escapes undone, borrowed where it has none.
+pub(super) struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+impl From<RawJson> for Bytes {
+    fn from(raw: RawJson) -> Self {
+        raw.bytes().clone()
+    }
+}

@@ -1,0 +1,117 @@
+//! A piece of JSON text that has been checked once and is never taken apart again.
+//!
+//! Owns the two promises every payload makes: it is exactly one JSON value, and it holds no raw line
+//! break. Must not know what the value means.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// One JSON value as text: valid UTF-8, exactly one value, no raw CR or LF.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RawJson(Bytes);
+
+impl RawJson {
+    /// Takes `text`, which must be one whole JSON value.
+    ///
+    /// # Errors
+    /// When it is not valid JSON, or more than one value.
+    pub fn new(text: &Bytes) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice::<&serde_json::value::RawValue>(text)?;
+        let start = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let end = text.len()
+            - text
+                .iter()
+                .rev()
+                .take_while(|b| b.is_ascii_whitespace())
+                .count();
+        Ok(Self::checked(text, start, end))
+    }
+
+    /// The empty object.
+    pub fn empty_object() -> Self {
+        Self(Bytes::from_static(b"{}"))
+    }
+
+    /// A JSON string with this content.
+    pub fn string(content: &str) -> Self {
+        let mut out = BytesMut::with_capacity(content.len() + 2);
+        put_string(&mut out, content);
+        Self(out.freeze())
+    }
+
+    /// The slice `start..end` of a text in which a parser has found exactly one value there.
+    /// Raw line breaks are replaced by spaces: the parser has seen to it that they can only stand
+    /// outside strings, where JSON (RFC 8259, section 2) does not tell the two apart.
+    pub(super) fn checked(text: &Bytes, start: usize, end: usize) -> Self {
+        let value = text.slice(start..end);
+        if memchr::memchr2(b'\n', b'\r', &value).is_none() {
+            return Self(value);
+        }
+        let mut copy = BytesMut::from(&value[..]);
+        for byte in copy.iter_mut() {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+        Self(copy.freeze())
+    }
+
+    /// Text that this crate wrote itself.
+    pub(crate) fn trusted(text: Bytes) -> Self {
+        debug_assert!(
+            serde_json::from_slice::<serde_json::Value>(&text).is_ok(),
+            "{text:?}"
+        );
+        Self(text)
+    }
+
+    pub(super) fn from_display(value: impl fmt::Display) -> Self {
+        Self::trusted(Bytes::from(value.to_string()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("checked when it was taken in")
+    }
+
+    /// The text as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text as a shared buffer.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The content if this is a JSON string, with its escapes undone.
+    pub fn as_string(&self) -> Option<String> {
+        if !self.0.starts_with(b"\"") {
+            return None;
+        }
+        serde_json::from_slice(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Payloads may be large and may hold secrets; debug output shows only how much there is.
+        write!(f, "RawJson({} bytes)", self.0.len())
+    }
+}
+
+/// Writes `content` as a JSON string.
+pub(crate) fn put_string(out: &mut BytesMut, content: &str) {
+    let plain = content
+        .bytes()
+        .all(|b| b >= 0x20 && b != b'"' && b != b'\\');
+    if plain {
+        out.put_u8(b'"');
+        out.put_slice(content.as_bytes());
+        out.put_u8(b'"');
+        return;
+    }
+    let escaped = serde_json::to_string(content).expect("a string is always valid JSON");
+    out.put_slice(escaped.as_bytes());
+}
