@@ -1,2 +1,57 @@
-//! Placeholder while the crate is laid out.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask TASK`.
+//!
+//! Owns what a person or a continuous-integration machine types to check the whole repository.
+//! It must not know how Standpipe works inside: it starts programs and reads what they print.
+//! It is plain Rust, so that a fresh machine needs no task runner.
+#![expect(
+    clippy::print_stdout,
+    reason = "a task reports to the person who ran it"
+)]
+
+mod checks;
+mod command;
+mod conformance;
+mod install;
+mod suites;
+mod tally;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use tally::Tally;
+
+const USAGE: &str = "\
+cargo xtask TASK
+
+  test            the quick gate: formatting, tidy, clippy, every test of the workspace
+  ci              all of `test`, then documentation, release build and the end-to-end suites
+  tidy            the rules of this repository that no compiler checks
+  install         fetch what the end-to-end suites need into target/e2e
+  e2e [SUITE...]  run the end-to-end suites, or only those named";
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let mut tally = Tally::default();
+    match task.as_deref() {
+        Some("test") if rest.is_empty() => checks::quick(&mut tally)?,
+        Some("ci") if rest.is_empty() => checks::all(&mut tally)?,
+        Some("tidy") if rest.is_empty() => tidy::run(&mut tally)?,
+        Some("install") if rest.is_empty() => install::run()?,
+        Some("e2e") => suites::run(&rest, &mut tally)?,
+        _ => {
+            println!("{USAGE}\n\nsuites: {}", suites::names().join(", "));
+            return Ok(ExitCode::from(64));
+        }
+    }
+    if task.as_deref() != Some("install") {
+        tally.report();
+    }
+    Ok(if tally.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

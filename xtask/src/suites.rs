@@ -1,0 +1,172 @@
+//! The end-to-end suites: what they are, and what they are given.
+//!
+//! Owns the table of suites and their environment. A suite is a program that prints `ok NAME` or
+//! `not ok NAME: why` for each check, beside any free text, and exits with 0 or 1. Must not know
+//! what a suite checks.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::command::{self, End};
+use crate::conformance;
+use crate::install;
+use crate::tally::{self, Tally, Verdict};
+use crate::workspace;
+
+/// How long one suite may take before it is killed.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// How a suite is run.
+#[derive(Clone, Copy)]
+enum Run {
+    /// `e2e/run.py NAME` by the Python of the newest client.
+    Script,
+    /// The official conformance suite, which has a form of its own.
+    Conformance,
+}
+
+/// One suite.
+struct Suite {
+    name: &'static str,
+    run: Run,
+}
+
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "conformance",
+        run: Run::Conformance,
+    },
+    Suite {
+        name: "differential",
+        run: Run::Script,
+    },
+    Suite {
+        name: "interactive",
+        run: Run::Script,
+    },
+];
+
+/// The programs under test.
+pub(crate) struct Built {
+    /// The product.
+    pub(crate) standpipe: PathBuf,
+    /// The well-behaved server of the testkit.
+    pub(crate) fixture: PathBuf,
+    /// The badly behaved one.
+    pub(crate) nasty: PathBuf,
+}
+
+/// The suites by name, in the order in which they run.
+pub(crate) fn names() -> Vec<&'static str> {
+    SUITES.iter().map(|suite| suite.name).collect()
+}
+
+/// Builds the product as it is shipped and runs the named suites, or all of them.
+pub(crate) fn run(wanted: &[String], tally: &mut Tally) -> anyhow::Result<()> {
+    let chosen = choose(wanted)?;
+    if !wanted.is_empty() {
+        install::run()?;
+    }
+    let Some(built) = build(tally)? else {
+        return Ok(());
+    };
+    for suite in chosen {
+        println!("\n==> suite {}", suite.name);
+        let before = tally.counted();
+        let result = match suite.run {
+            Run::Script => script(suite.name, &built, tally),
+            Run::Conformance => conformance::run(&built, tally),
+        };
+        if let Err(error) = result {
+            println!("    FAILED: {error:#}");
+            tally.fail(format!("suite {}: {error:#}", suite.name));
+        } else if tally.counted() == before {
+            tally.fail(format!("suite {}: it checked nothing", suite.name));
+        }
+    }
+    Ok(())
+}
+
+fn choose(wanted: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
+    if let Some(unknown) = wanted.iter().find(|name| !names().contains(&name.as_str())) {
+        bail!(
+            "there is no suite {unknown}; there are: {}",
+            names().join(", ")
+        );
+    }
+    Ok(SUITES
+        .iter()
+        .filter(|suite| wanted.is_empty() || wanted.iter().any(|name| name == suite.name))
+        .collect())
+}
+
+/// The release build; `None` when it failed, which is counted.
+fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
+    let before = tally.failed();
+    command::step(
+        "release build",
+        workspace::cargo().args([
+            "build",
+            "--release",
+            "--locked",
+            "--package=standpipe",
+            "--package=standpipe-testkit",
+            "--bins",
+        ]),
+        tally,
+    )?;
+    if tally.failed() > before {
+        return Ok(None);
+    }
+    let folder = workspace::target_dir()?.join("release");
+    Ok(Some(Built {
+        standpipe: folder.join("standpipe"),
+        fixture: folder.join("standpipe-fixture"),
+        nasty: folder.join("standpipe-nasty"),
+    }))
+}
+
+fn script(name: &str, built: &Built, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut command = Command::new("python3");
+    command
+        .arg(workspace::root().join("e2e").join("run.py"))
+        .arg(name)
+        .current_dir(workspace::root())
+        .env("STANDPIPE_BIN", &built.standpipe)
+        .env("FIXTURE_BIN", &built.fixture)
+        .env("NASTY_BIN", &built.nasty)
+        .env("NODE24", install::node())
+        .env("E2E_DIR", workspace::e2e_dir())
+        .env("PY1", install::programs("py1").join("python"))
+        .env("PY2", install::programs("py2").join("python"))
+        .env("PYSRV", install::programs("pysrv"))
+        .env("PYTHONUNBUFFERED", "1");
+    let before = tally.failed();
+    let end = command::watched(&mut command, LIMIT, |line| count(name, line, tally))?;
+    match end {
+        End::Bad(status) if tally.failed() == before => {
+            tally.fail(format!("suite {name}: {status}"));
+        }
+        End::Good | End::Bad(_) => {}
+        End::Late => tally.fail(format!(
+            "suite {name}: not done after {} minutes",
+            LIMIT.as_secs() / 60
+        )),
+    }
+    Ok(())
+}
+
+/// Counts one line of a suite.
+pub(crate) fn count(suite: &str, line: &str, tally: &mut Tally) {
+    match tally::suite_line(line) {
+        Some(Verdict::Ok(_)) => tally.pass(),
+        Some(Verdict::NotOk(what)) => tally.fail(format!("{suite}: {what}")),
+        None => {}
+    }
+}
