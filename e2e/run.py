@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Runs end-to-end suites: `run.py [--server NAME]… [--client NAME]… SUITE…`.
+
+Prints `ok NAME` and `not ok NAME: why`, one line per case, and exits 1 when any failed. Suites:
+differential, interactive, crossed; `determinism` holds each conversation twice directly on stdio.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from standpipe_e2e import differential  # noqa: E402
+from standpipe_e2e.environment import MissingSetting  # noqa: E402
+from standpipe_e2e.tap import Tap  # noqa: E402
+
+SUITES = {
+    "differential": differential.run,
+    "determinism": lambda tap, s, c: differential.run(tap, s, c, direct_only=True),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server", action="append", default=[], help="only these servers")
+    parser.add_argument("--client", action="append", default=[], help="only these clients")
+    parser.add_argument("suite", nargs="+", choices=sorted(SUITES))
+    arguments = parser.parse_args()
+    tap = Tap()
+    for suite in arguments.suite:
+        print(f"# {suite}", flush=True)
+        try:
+            SUITES[suite](tap, arguments.server, arguments.client)
+        except MissingSetting as missing:
+            tap.not_ok(suite, str(missing))
+    print(f"# {tap.passed} ok, {tap.failed} not ok", flush=True)
+    return 1 if tap.failed or not tap.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""End-to-end suites of Standpipe: official clients and real servers, standard library only."""

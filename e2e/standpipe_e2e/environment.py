@@ -1,0 +1,58 @@
+"""Where the suites find what they need: binaries under test, installed packages, scratch space.
+
+Everything comes from environment variables, so that the same suites run on a workstation, in continuous
+integration, and against any other build. Nothing here starts a process.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+class MissingSetting(Exception):
+    """A variable the suite cannot do without is not set, or names nothing that exists."""
+
+
+def _path(name: str, meaning: str) -> Path:
+    value = os.environ.get(name)
+    if not value:
+        raise MissingSetting(f"{name} is not set: it names {meaning}; `cargo xtask e2e` sets it")
+    # Not resolved: the python of a virtual environment is a link that must keep its place.
+    path = Path(os.path.abspath(value))
+    if not path.exists():
+        raise MissingSetting(f"{name} names {path}, which does not exist: it should be {meaning}")
+    return path
+
+
+def standpipe() -> Path:
+    return _path("STANDPIPE_BIN", "the `standpipe` binary under test")
+
+
+def fixture() -> Path:
+    return _path("FIXTURE_BIN", "the `standpipe-fixture` binary")
+
+
+def packages() -> Path:
+    return _path("E2E_DIR", "the folder that holds node_modules")
+
+
+def node() -> Path:
+    return _path("NODE24", "a node binary, version 22 or newer")
+
+
+def python(major: int) -> Path:
+    return _path(f"PY{major}", f"the python of a virtual environment with `mcp` {major}.x")
+
+
+def python_servers() -> Path:
+    return _path("PYSRV", "the bin folder of the virtual environment with mcp-server-time and mcp-server-git")
+
+
+def rmcp_driver() -> Path | None:
+    """The Rust driver, when a build of it was named; it is an example of the `standpipe` package."""
+    return _path("RMCP_DRIVER", "the `rmcp_driver` example") if os.environ.get("RMCP_DRIVER") else None
+
+
+def scratch() -> Path:
+    """A new folder of our own; the caller removes it."""
+    return Path(tempfile.mkdtemp(prefix="standpipe-e2e-")).resolve()
