@@ -18,7 +18,7 @@ pub(crate) fn quick(tally: &mut Tally) -> anyhow::Result<()> {
         "formatting",
         workspace::cargo().args(["fmt", "--all", "--check"]),
         tally,
-    )?;
+    );
     tidy::run(tally)?;
     command::step(
         "clippy",
@@ -31,7 +31,7 @@ pub(crate) fn quick(tally: &mut Tally) -> anyhow::Result<()> {
             "--deny=warnings",
         ]),
         tally,
-    )?;
+    );
     tests(tally)
 }
 
@@ -44,8 +44,8 @@ pub(crate) fn all(tally: &mut Tally) -> anyhow::Result<()> {
             .args(["doc", "--workspace", "--no-deps", "--locked"])
             .env("RUSTDOCFLAGS", "--deny=warnings"),
         tally,
-    )?;
-    licences(tally)?;
+    );
+    licences(tally);
     if let Err(error) = install::run() {
         println!("    FAILED: {error:#}");
         tally.fail("install: what the end-to-end suites need could not be fetched");
@@ -61,11 +61,12 @@ fn tests(tally: &mut Tally) -> anyhow::Result<()> {
     command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     println!("\n==> tests\n    {}", command::shown(&command));
     let before = (tally.counted(), tally.failed());
+    let mut names = Vec::new();
     let end = command::watched(&mut command, TESTS, |line| {
-        if let Some((passed, failed)) = tally::cargo_test_line(line) {
-            tally.add(passed, failed, "cargo test");
-        } else if let Some(name) = failed_test(line) {
-            println!("    ^ {name}");
+        if let Some(name) = tally::failed_test(line) {
+            names.push(format!("test {name}"));
+        } else if let Some((passed, failed)) = tally::cargo_test_line(line) {
+            tally.add(passed, failed, std::mem::take(&mut names));
         }
     })?;
     let said_so = tally.failed() > before.1;
@@ -82,20 +83,15 @@ fn tests(tally: &mut Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads `test NAME ... FAILED`.
-fn failed_test(line: &str) -> Option<&str> {
-    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
-}
-
 /// Licences, sources and duplicate versions, where `cargo deny` is installed.
-fn licences(tally: &mut Tally) -> anyhow::Result<()> {
+fn licences(tally: &mut Tally) {
     let present = workspace::cargo()
         .args(["deny", "--version"])
         .output()
         .is_ok_and(|output| output.status.success());
     if !present {
         println!("\n==> licences\n    skipped: cargo-deny is not installed");
-        return Ok(());
+        return;
     }
     command::step(
         "licences",
@@ -108,5 +104,5 @@ fn licences(tally: &mut Tally) -> anyhow::Result<()> {
             "sources",
         ]),
         tally,
-    )
+    );
 }

@@ -24,30 +24,36 @@ pub(crate) enum End {
     Good,
     /// By itself, with another exit status.
     Bad(ExitStatus),
-    /// It was still running at its deadline, and was killed.
+    /// It was still running at its deadline, and was ended.
     Late,
 }
 
+/// How long a program that is late may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Runs one step of a task and counts it as one check.
-pub(crate) fn step(what: &str, command: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
+pub(crate) fn step(what: &str, command: &mut Command, tally: &mut Tally) {
     println!("\n==> {what}\n    {}", shown(command));
     let start = SystemTime::now();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {}", shown(command)))?;
-    if status.success() {
-        println!("    done in {}", spent(start));
-        tally.pass();
-    } else {
-        println!("    FAILED with {status} after {}", spent(start));
-        tally.fail(format!("{what}: {status}"));
+    match command.status() {
+        Ok(status) if status.success() => {
+            println!("    done in {}", spent(start));
+            tally.pass();
+        }
+        Ok(status) => {
+            println!("    FAILED with {status} after {}", spent(start));
+            tally.fail(format!("{what}: {status}"));
+        }
+        Err(error) => {
+            println!("    FAILED to start: {error}");
+            tally.fail(format!("{what}: cannot be started: {error}"));
+        }
     }
-    Ok(())
 }
 
 /// Runs a program, shows its standard output, and hands each line of it to `line`.
 ///
-/// The program is killed when `limit` has passed.
+/// The program is ended when `limit` has passed.
 pub(crate) fn watched(
     command: &mut Command,
     limit: Duration,
@@ -68,8 +74,7 @@ pub(crate) fn watched(
                 line(&text);
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                child.kill().context("cannot kill a late program")?;
-                child.wait()?;
+                stop(child, GRACE)?;
                 return Ok(End::Late);
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,

@@ -23,8 +23,8 @@ const ENVIRONMENTS: &[(&str, &str)] = &[
     ("pysrv", "pysrv.txt"),
 ];
 
-/// The oldest Python that every pinned package supports.
-const PYTHON: (u32, u32) = (3, 10);
+/// The oldest Python that the suites and every pinned package support.
+const PYTHON: (u32, u32) = (3, 11);
 
 /// The file that says, inside a finished installation, what it was made from.
 const STAMP: &str = ".stamp";

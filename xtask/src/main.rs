@@ -30,28 +30,30 @@ cargo xtask TASK
   install         fetch what the end-to-end suites need into target/e2e
   e2e [SUITE...]  run the end-to-end suites, or only those named";
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let task = arguments.next();
     let rest: Vec<String> = arguments.collect();
     let mut tally = Tally::default();
-    match task.as_deref() {
-        Some("test") if rest.is_empty() => checks::quick(&mut tally)?,
-        Some("ci") if rest.is_empty() => checks::all(&mut tally)?,
-        Some("tidy") if rest.is_empty() => tidy::run(&mut tally)?,
-        Some("install") if rest.is_empty() => install::run()?,
-        Some("e2e") => suites::run(&rest, &mut tally)?,
+    let outcome = match task.as_deref() {
+        Some("test") if rest.is_empty() => checks::quick(&mut tally),
+        Some("ci") if rest.is_empty() => checks::all(&mut tally),
+        Some("tidy") if rest.is_empty() => tidy::run(&mut tally),
+        Some("install") if rest.is_empty() => install::run().map(|()| tally.pass()),
+        Some("e2e") => suites::run(&rest, &mut tally),
         _ => {
             println!("{USAGE}\n\nsuites: {}", suites::names().join(", "));
-            return Ok(ExitCode::from(64));
+            return ExitCode::from(64);
         }
+    };
+    // The total comes last whatever happens: machines read it.
+    if let Err(error) = outcome {
+        tally.fail(format!("{error:#}"));
     }
-    if task.as_deref() != Some("install") {
-        tally.report();
-    }
-    Ok(if tally.is_good() {
+    tally.report();
+    if tally.is_good() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_mins(10);
 /// How a suite is run.
 #[derive(Clone, Copy)]
 enum Run {
-    /// `e2e/run.py NAME` by the Python of the newest client.
+    /// `e2e/run.py NAME`, by the Python on the `PATH`.
     Script,
     /// The official conformance suite, which has a form of its own.
     Conformance,
@@ -50,6 +50,10 @@ const SUITES: &[Suite] = &[
         name: "interactive",
         run: Run::Script,
     },
+    Suite {
+        name: "crossed",
+        run: Run::Script,
+    },
 ];
 
 /// The programs under test.
@@ -60,6 +64,8 @@ pub(crate) struct Built {
     pub(crate) fixture: PathBuf,
     /// The badly behaved one.
     pub(crate) nasty: PathBuf,
+    /// The driver that speaks with the Rust SDK, as the scripts drive the others.
+    pub(crate) rmcp_driver: PathBuf,
 }
 
 /// The suites by name, in the order in which they run.
@@ -106,7 +112,7 @@ fn choose(wanted: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
         .collect())
 }
 
-/// The release build; `None` when it failed, which is counted.
+/// The builds the suites need; `None` when one failed, which is counted.
 fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
     let before = tally.failed();
     command::step(
@@ -120,15 +126,29 @@ fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
             "--bins",
         ]),
         tally,
-    )?;
+    );
+    // Apart, and not optimised: with it in one build the product would get the features that only
+    // tests ask for, and the tests have just built all of it.
+    command::step(
+        "client driver",
+        workspace::cargo().args([
+            "build",
+            "--locked",
+            "--package=standpipe",
+            "--example=rmcp_driver",
+        ]),
+        tally,
+    );
     if tally.failed() > before {
         return Ok(None);
     }
-    let folder = workspace::target_dir()?.join("release");
+    let target = workspace::target_dir()?;
+    let folder = target.join("release");
     Ok(Some(Built {
         standpipe: folder.join("standpipe"),
         fixture: folder.join("standpipe-fixture"),
         nasty: folder.join("standpipe-nasty"),
+        rmcp_driver: target.join("debug").join("examples").join("rmcp_driver"),
     }))
 }
 
@@ -141,6 +161,7 @@ fn script(name: &str, built: &Built, tally: &mut Tally) -> anyhow::Result<()> {
         .env("STANDPIPE_BIN", &built.standpipe)
         .env("FIXTURE_BIN", &built.fixture)
         .env("NASTY_BIN", &built.nasty)
+        .env("RMCP_DRIVER", &built.rmcp_driver)
         .env("NODE24", install::node())
         .env("E2E_DIR", workspace::e2e_dir())
         .env("PY1", install::programs("py1").join("python"))

@@ -36,13 +36,11 @@ impl Tally {
         self.failures.push(what.into());
     }
 
-    /// Counts the tests of one test binary.
-    pub(crate) fn add(&mut self, passed: u64, failed: u64, what: &str) {
+    /// Counts the tests of one test binary; `names` are those that failed.
+    pub(crate) fn add(&mut self, passed: u64, failed: u64, names: Vec<String>) {
         self.passed += passed;
         self.failed += failed;
-        if failed > 0 {
-            self.failures.push(format!("{what}: {failed} failed"));
-        }
+        self.failures.extend(names);
     }
 
     /// How many failed so far.
@@ -90,6 +88,11 @@ pub(crate) fn cargo_test_line(line: &str) -> Option<(u64, u64)> {
         return None;
     };
     Some((passed, failed))
+}
+
+/// Reads `test NAME ... FAILED`.
+pub(crate) fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 /// Reads `ok NAME` or `not ok NAME: why`; everything else is free text.

@@ -1,6 +1,6 @@
 //! The lines that feed the total, and the total itself.
 
-use super::{Tally, Verdict, cargo_test_line, suite_line};
+use super::{Tally, Verdict, cargo_test_line, failed_test, suite_line};
 
 #[test]
 fn a_result_line_of_cargo_test_gives_both_numbers() {
@@ -24,6 +24,12 @@ fn other_lines_of_cargo_test_are_not_counted() {
 }
 
 #[test]
+fn a_failed_test_gives_its_name() {
+    assert_eq!(failed_test("test a::b ... FAILED"), Some("a::b"));
+    assert_eq!(failed_test("test a::b ... ok"), None);
+}
+
+#[test]
 fn a_suite_line_is_ok_not_ok_or_free_text() {
     assert_eq!(suite_line("ok a/b"), Some(Verdict::Ok("a/b")));
     assert_eq!(
@@ -38,9 +44,10 @@ fn a_suite_line_is_ok_not_ok_or_free_text() {
 fn the_total_counts_every_source() {
     let mut tally = Tally::default();
     tally.pass();
-    tally.add(5, 2, "some tests");
+    tally.add(5, 2, vec!["test a".to_owned(), "test b".to_owned()]);
     tally.fail("a step");
     assert_eq!(tally.total(), "6 passed, 3 failed");
     assert_eq!(tally.counted(), 9);
+    assert_eq!(tally.failures, ["test a", "test b", "a step"]);
     assert!(!tally.is_good());
 }
