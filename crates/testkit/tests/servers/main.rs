@@ -1,0 +1,6 @@
+//! The two servers on stdio, and the library's view of their processes.
+
+mod driver;
+mod fixture;
+mod nasty;
+mod watching;
