@@ -8,6 +8,7 @@ pub mod connection;
 pub mod fault;
 pub mod id;
 pub mod message;
+pub mod mux;
 pub mod policy;
 pub mod protocol;
 pub mod secret;

@@ -91,7 +91,10 @@ struct State {
     bytes: usize,
     lagged: bool,
     writers: usize,
+    /// Closed by its reader.
     closed: bool,
+    /// Ended by its writer, without an answer.
+    ended: bool,
     reader: Option<Waker>,
 }
 
@@ -190,6 +193,21 @@ impl Outlet {
         self.0.push(message, true, fault)
     }
 
+    /// Ends the stream although its request has no answer and gets none: it was cancelled by the
+    /// client that made it.
+    pub fn end(&self) {
+        let mut state = self.0.lock();
+        state.ended = true;
+        let reader = state.reader.take();
+        drop(state);
+        reader.inspect(Waker::wake_by_ref);
+    }
+
+    /// Whether both write to the same stream.
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the reading end is gone.
     pub fn is_closed(&self) -> bool {
         self.0.lock().closed
@@ -231,7 +249,7 @@ impl Intake {
             state.bytes -= delivery.message.weight();
             return Poll::Ready(Ok(Some(delivery)));
         }
-        if state.writers == 0 {
+        if state.writers == 0 || state.ended {
             return Poll::Ready(Ok(None));
         }
         if !state
@@ -250,6 +268,12 @@ impl Intake {
     /// As [`poll_next`](Self::poll_next).
     pub async fn next(&mut self) -> Result<Option<Delivery>, Lagged> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Whether the stream was ended because its request was cancelled: an end without an answer is
+    /// right then (2025-11-25, "Cancellation"), and a fault otherwise.
+    pub fn was_cancelled(&self) -> bool {
+        self.0.lock().ended
     }
 
     /// Forgets that messages were dropped: for a reader that begins and never saw what came before.

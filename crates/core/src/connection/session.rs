@@ -143,7 +143,17 @@ impl Session {
         true
     }
 
-    /// The instance behind `inbox` is gone.
+    /// An instance other than the one behind `inbox` that has state for this session: its side
+    /// process, seen from the main one.
+    pub fn other_than(&self, inbox: &Inbox) -> Option<Inbox> {
+        self.facts()
+            .seen_by
+            .iter()
+            .find(|seen| !seen.same_as(inbox))
+            .cloned()
+    }
+
+    /// The instance behind `inbox` is gone, or has forgotten the session.
     pub fn unseen_by(&self, inbox: &Inbox) {
         self.facts().seen_by.retain(|seen| !seen.same_as(inbox));
     }

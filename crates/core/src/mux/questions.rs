@@ -1,0 +1,379 @@
+//! What the child asks of "the client", and to which client that goes.
+//!
+//! Owns the rule that a question reaches exactly the right client or is refused: a prompt shown to
+//! the wrong person is worse than an error. Must not know how a client is reached.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::calls::{CallKind, ClientCall, Parked};
+use super::{Drop, Mux, Note, Refusal, Role};
+use crate::connection::{Outlet, Session, Slot};
+use crate::message::{
+    Id, Message, Notification, Outcome, Params, RawJson, Request, Response, error_object,
+};
+use crate::protocol::{code, method};
+
+/// The most questions of one child that may be open; more are refused.
+const MAX_OPEN_QUESTIONS: usize = 256;
+
+/// Out-of-band elicitations whose completion may still be reported. The oldest is forgotten first.
+pub(super) const MAX_ELICITATIONS: usize = 256;
+
+/// A question that a client has not answered.
+#[derive(Debug)]
+pub(super) struct Question {
+    session: Arc<Session>,
+    /// The id under which the child waits.
+    child_id: Id,
+    method: Box<str>,
+    /// The progress token as the child wrote it.
+    token: Option<RawJson>,
+    /// The call that it belongs to.
+    call: Option<u64>,
+    outlet: Outlet,
+    pub(super) deadline: Instant,
+}
+
+impl Question {
+    /// Tells the client that nobody waits for its answer any more.
+    pub(super) fn withdraw(self, number: u64, reason: &str) {
+        self.session.forget_question(number);
+        let reason = RawJson::string(reason);
+        let params = format!(r#"{{"requestId":{number},"reason":{}}}"#, reason.as_str());
+        let params = RawJson::trusted(params.into());
+        let _gone = self
+            .outlet
+            .deliver(Message::notification(method::CANCELLED, Some(params)));
+    }
+}
+
+/// A URL elicitation, answered or not, that may yet be reported complete.
+#[derive(Debug)]
+pub(super) struct UrlElicitation {
+    pub(super) id: String,
+    pub(super) session: Arc<Session>,
+}
+
+/// Where a question goes.
+struct Addressee {
+    session: Arc<Session>,
+    outlet: Outlet,
+    call: Option<u64>,
+}
+
+impl Mux {
+    /// A request of the child.
+    pub(super) fn asked(&mut self, request: Request, now: Instant) {
+        if &*request.method == method::PING {
+            let pong = Response::result(request.id, RawJson::empty_object());
+            self.outgoing.push_unprompted(Message::Response(pong));
+            return;
+        }
+        match self.addressee(&request) {
+            Ok(addressee) => self.put_question(request, addressee, now),
+            Err(refusal) => self.refuse(&request, refusal),
+        }
+    }
+
+    fn addressee(&mut self, request: &Request) -> Result<Addressee, Refusal> {
+        if self.questions.len() >= MAX_OPEN_QUESTIONS {
+            return Err(Refusal::Unanswered);
+        }
+        if let Some(owner) = self.role.owner() {
+            // The process is this client's alone, so any question is its own; which of its calls it
+            // belongs to matters only for the stream.
+            let session = Arc::clone(owner);
+            let declared = session.profile().capabilities.allow(&request.method);
+            if !declared && matches!(self.role, Role::Side(_)) {
+                return Err(Self::undeclared(&request.method));
+            }
+            let call = self.asking.iter().max().copied();
+            let outlet = call
+                .and_then(|id| self.client_call(id))
+                .map(|call| call.reply.clone());
+            let outlet = outlet.unwrap_or_else(|| session.outlet().clone());
+            return Ok(Addressee {
+                session,
+                outlet,
+                call,
+            });
+        }
+        if !self.settings.interactive {
+            return Err(Refusal::Disabled);
+        }
+        let mut open = self.asking.iter().copied();
+        let (Some(id), None) = (open.next(), open.next()) else {
+            if self.asking.is_empty() {
+                return Err(Refusal::NoCall);
+            }
+            self.mark_all_open();
+            return Err(Refusal::Ambiguous);
+        };
+        self.mark(id);
+        let Some(call) = self.client_call(id) else {
+            return Err(Refusal::NoCall);
+        };
+        if !call.session.profile().capabilities.allow(&request.method) {
+            return Err(Self::undeclared(&request.method));
+        }
+        Ok(Addressee {
+            session: Arc::clone(&call.session),
+            outlet: call.reply.clone(),
+            call: Some(id),
+        })
+    }
+
+    fn undeclared(method: &str) -> Refusal {
+        let known = matches!(
+            method,
+            method::SAMPLING_CREATE_MESSAGE | method::ELICITATION_CREATE | method::ROOTS_LIST
+        );
+        if known {
+            Refusal::Undeclared
+        } else {
+            Refusal::UnknownMethod
+        }
+    }
+
+    fn mark(&self, id: u64) {
+        if let Some(call) = self.client_call(id) {
+            self.marks
+                .mark(&call.method, call.name.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// One of them asks; from now on none of them shares a process with another while it is open.
+    fn mark_all_open(&self) {
+        for id in &self.asking {
+            self.mark(*id);
+        }
+    }
+
+    pub(super) fn client_call(&self, id: u64) -> Option<&ClientCall> {
+        match &self.calls.get(&id)?.kind {
+            CallKind::Client(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    fn put_question(&mut self, request: Request, to: Addressee, now: Instant) {
+        let number = to.session.note_question(self.inbox.clone());
+        let params = request.params.as_ref();
+        let token = params.and_then(Params::meta_progress_token);
+        let ours = Id::from_number(number);
+        let params = match &token {
+            Some(_) => params.map(|params| params.with_meta_progress_token(ours.raw())),
+            None => request.params.clone(),
+        };
+        if let Some(id) = request.params.as_ref().and_then(Params::elicitation_id) {
+            if self.elicitations.len() >= MAX_ELICITATIONS {
+                self.elicitations.pop_front();
+            }
+            self.elicitations.push_back(UrlElicitation {
+                id,
+                session: Arc::clone(&to.session),
+            });
+        }
+        let message = Request {
+            id: ours,
+            method: request.method.clone(),
+            params,
+        };
+        if to.outlet.deliver(Message::Request(message)).is_err() {
+            to.session.forget_question(number);
+            return self.refuse(&request, Refusal::Unanswered);
+        }
+        self.park(to.call, now);
+        let question = Question {
+            child_id: request.id,
+            method: request.method,
+            token,
+            call: to.call,
+            outlet: to.outlet,
+            deadline: now + self.settings.question_timeout,
+            session: Arc::clone(&to.session),
+        };
+        self.questions.insert((to.session.id(), number), question);
+        self.sweep_by(now);
+    }
+
+    fn refuse(&mut self, request: &Request, refusal: Refusal) {
+        self.note(Note::Refused(refusal));
+        let (code, why) = match refusal {
+            Refusal::Ambiguous => (
+                code::METHOD_NOT_FOUND,
+                "several calls are open in this process, so it is not known whose client is asked; \
+                 calling again will work",
+            ),
+            Refusal::NoCall => (
+                code::METHOD_NOT_FOUND,
+                "no call is open, and no single client owns this process",
+            ),
+            Refusal::Undeclared => (
+                code::METHOD_NOT_FOUND,
+                "the client of this call did not declare the capability",
+            ),
+            Refusal::Disabled => (
+                code::METHOD_NOT_FOUND,
+                "this service is configured not to ask its clients",
+            ),
+            Refusal::UnknownMethod => (code::METHOD_NOT_FOUND, "no client can be asked this"),
+            Refusal::Unanswered => (code::INTERNAL_ERROR, "the client cannot be reached"),
+        };
+        let text = format!("{} was refused: {why}", request.method);
+        self.answer_child(
+            request.id.clone(),
+            Outcome::Error(error_object(code, &text, None)),
+        );
+    }
+
+    fn answer_child(&mut self, id: Id, outcome: Outcome) {
+        self.outgoing
+            .push_unprompted(Message::Response(Response { id, outcome }));
+    }
+
+    /// A client's answer to a question.
+    pub(super) fn answer(
+        &mut self,
+        session: &Arc<Session>,
+        response: Response,
+        slot: Slot,
+        now: Instant,
+    ) {
+        let number = response.id.as_number();
+        let question = number.and_then(|number| self.questions.remove(&(session.id(), number)));
+        let Some(question) = question else {
+            return self.note(Note::Dropped(Drop::UnknownQuestion));
+        };
+        self.unpark(question.call, now);
+        let roots = &*question.method == method::ROOTS_LIST
+            && matches!(response.outcome, Outcome::Result(_))
+            && matches!(self.role, Role::Main);
+        if roots {
+            self.note(Note::RootsGiven(Arc::clone(session)));
+        }
+        let answer = Response {
+            id: question.child_id,
+            outcome: response.outcome,
+        };
+        self.outgoing
+            .push(Message::Response(answer), None, Some(slot));
+    }
+
+    /// A client reports progress on a question; only the one that was asked may.
+    pub(super) fn progress_of_question(
+        &mut self,
+        session: &Arc<Session>,
+        notification: Notification,
+        slot: Slot,
+    ) {
+        let token = notification
+            .params
+            .as_ref()
+            .and_then(Params::progress_token);
+        let number = token.and_then(|token| token.as_str().parse().ok());
+        let question = number.and_then(|number| self.questions.get(&(session.id(), number)));
+        let Some(token) = question.and_then(|question| question.token.as_ref()) else {
+            return self.note(Note::Dropped(Drop::UnownedProgress));
+        };
+        let params = notification
+            .params
+            .as_ref()
+            .map(|params| params.with_progress_token(token));
+        let forwarded = Notification {
+            method: method::PROGRESS.into(),
+            params,
+        };
+        self.outgoing
+            .push(Message::Notification(forwarded), None, Some(slot));
+    }
+
+    /// The child withdraws a question.
+    pub(super) fn withdrawn_by_child(&mut self, params: Option<&Params>, now: Instant) {
+        let id = params.and_then(Params::request_id);
+        let found = self
+            .questions
+            .iter()
+            .find(|(_, q)| Some(q.child_id.raw()) == id.as_ref());
+        let Some(key) = found.map(|(key, _)| *key) else {
+            return self.note(Note::Dropped(Drop::AmbiguousCancel));
+        };
+        if let Some(question) = self.questions.remove(&key) {
+            self.unpark(question.call, now);
+            question.withdraw(key.1, "the server withdrew its request");
+        }
+    }
+
+    /// A session goes: the child learns that its questions stay unanswered.
+    pub(super) fn decline_questions_of(&mut self, session: &Session) {
+        let keys: Vec<_> = self
+            .questions
+            .keys()
+            .filter(|key| key.0 == session.id())
+            .copied()
+            .collect();
+        for key in keys {
+            self.give_up_question(key, "the client has gone");
+        }
+        self.elicitations
+            .retain(|elicitation| elicitation.session.id() != session.id());
+    }
+
+    /// Nobody will answer: the child is told, and the client that it need not.
+    pub(super) fn give_up_question(&mut self, key: (crate::id::SessionId, u64), why: &str) {
+        let Some(question) = self.questions.remove(&key) else {
+            return;
+        };
+        self.note(Note::Refused(Refusal::Unanswered));
+        let text = format!("{} was not answered: {why}", question.method);
+        let error = error_object(code::REQUEST_TIMEOUT, &text, None);
+        self.answer_child(question.child_id.clone(), Outcome::Error(error));
+        question.withdraw(key.1, why);
+    }
+
+    /// While a client is asked, the time of its call stands still.
+    fn park(&mut self, call: Option<u64>, now: Instant) {
+        let Some(call) = self.client_call_mut(call) else {
+            return;
+        };
+        let parked = call.parked.get_or_insert(Parked {
+            questions: 0,
+            since: now,
+        });
+        parked.questions += 1;
+    }
+
+    /// A question is answered or given up; after the last one the call's time runs on.
+    pub(super) fn unpark(&mut self, call: Option<u64>, now: Instant) {
+        let Some(id) = call else { return };
+        let Some(call) = self.client_call_mut(Some(id)) else {
+            return;
+        };
+        let Some(parked) = &mut call.parked else {
+            return;
+        };
+        parked.questions -= 1;
+        if parked.questions > 0 {
+            return;
+        }
+        let stood_still = now.saturating_duration_since(parked.since);
+        call.parked = None;
+        call.latest += stood_still;
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.deadline = call.deadline.map(|deadline| deadline + stood_still);
+        }
+    }
+
+    fn client_call_mut(&mut self, id: Option<u64>) -> Option<&mut ClientCall> {
+        match &mut self.calls.get_mut(&id?)?.kind {
+            CallKind::Client(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    pub(super) fn question_call(&self, key: &(crate::id::SessionId, u64)) -> Option<u64> {
+        self.questions.get(key)?.call
+    }
+}
