@@ -3,6 +3,9 @@
 //! Owns the running of one child program: its output, its deadline, its end. Must not know what
 //! the program checks. Kept apart so that no task can forget to stop what it started.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;

@@ -5,6 +5,9 @@
 //! and pip read themselves (`e2e/package-lock.json`, `e2e/requirements/*.txt`), all exact, so a
 //! run of today and one of next year test the same thing.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
