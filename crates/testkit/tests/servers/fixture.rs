@@ -1,5 +1,6 @@
 //! `standpipe-fixture` on stdio: what every test that uses it relies on.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::driver::{Driver, PATIENCE};
@@ -8,11 +9,11 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use standpipe_testkit::{fixture_path, is_alive, process, wait_until};
 
-fn open(capabilities: &Value) -> Driver {
+pub(crate) fn open(capabilities: &Value) -> Driver {
     Driver::open(&fixture_path(), &[], capabilities)
 }
 
-fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({"sampling": {}, "elicitation": {}, "roots": {}})
 }
 
@@ -55,117 +56,6 @@ fn answers_come_out_of_order() {
         "quick"
     );
     assert!(fixture.passed.is_empty(), "{:?}", fixture.passed);
-}
-
-#[test]
-fn a_cancelled_call_is_not_answered_and_is_remembered_by_its_label() {
-    let mut fixture = open(&json!({}));
-    fixture.begin(7, "slow", json!({"ms": 600_000, "label": "seven"}));
-    let params = json!({"requestId": 7, "reason": "enough"});
-    fixture.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
-    let mut id = 100;
-    let labels = wait_until(PATIENCE, || {
-        id += 1;
-        let labels = fixture.call(id, "cancelled_calls", json!({}));
-        (labels["structuredContent"]["labels"] != json!([])).then_some(labels)
-    });
-    assert_eq!(
-        labels.unwrap()["structuredContent"]["labels"],
-        json!(["seven"])
-    );
-    assert!(fixture.passed.is_empty(), "{:?}", fixture.passed);
-}
-
-#[test]
-fn a_cancelled_call_withdraws_its_question() {
-    let mut fixture = open(&everything());
-    fixture.begin(7, "ask", json!({"kind": "elicitation"}));
-    let question = fixture.incoming("elicitation/create");
-    let params = json!({"requestId": 7});
-    fixture.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
-    let cancelled = fixture.incoming("notifications/cancelled");
-    assert_eq!(cancelled["params"]["requestId"], question["id"]);
-}
-
-#[test]
-fn three_questions_come_at_once_and_a_refused_one_does_not_spoil_the_rest() {
-    let mut fixture = open(&everything());
-    fixture.begin(1, "test_multiple_inputs", json!({}));
-    let elicitation = fixture.incoming("elicitation/create");
-    let sampling = fixture.incoming("sampling/createMessage");
-    let roots = fixture.incoming("roots/list");
-    let refusal = json!({"code": -1, "message": "no"});
-    fixture.send(&json!({"jsonrpc": "2.0", "id": sampling["id"], "error": refusal}));
-    fixture.send(&json!({"jsonrpc": "2.0", "id": roots["id"], "result": {"roots": []}}));
-    fixture
-        .send(&json!({"jsonrpc": "2.0", "id": elicitation["id"], "result": {"action": "decline"}}));
-    let result = fixture.answer(&json!(1))["result"].take();
-    assert_eq!(result.get("isError"), None, "{result}");
-    let texts: Vec<_> = result["content"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["text"].as_str().unwrap())
-        .collect();
-    assert!(
-        texts[0].starts_with("elicitation/create answered"),
-        "{texts:?}"
-    );
-    assert!(
-        texts[1].starts_with("sampling/createMessage refused"),
-        "{texts:?}"
-    );
-    assert!(texts[2].starts_with("roots/list answered"), "{texts:?}");
-}
-
-#[test]
-fn a_question_nobody_can_answer_is_an_error_and_is_not_asked() {
-    let mut fixture = open(&json!({"sampling": null}));
-    for (id, tool) in (1..).zip([
-        "test_sampling",
-        "test_elicitation_sep1034_defaults",
-        "test_multiple_inputs",
-    ]) {
-        let result = fixture.call(id, tool, json!({"prompt": "?"}));
-        assert_eq!(result["isError"], true, "{result}");
-    }
-    assert!(fixture.passed.is_empty(), "{:?}", fixture.passed);
-}
-
-#[test]
-fn the_answer_to_a_question_is_given_back_byte_for_byte() {
-    let mut fixture = open(&everything());
-    fixture.begin(1, "ask", json!({"kind": "roots"}));
-    let id = fixture.incoming("roots/list")["id"].take();
-    fixture.send_line(&format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"roots":[],"b":1.0}}}}"#
-    ));
-    let result = fixture.answer(&json!(1))["result"].take();
-    assert_eq!(result["content"][0]["text"], r#"{"roots":[],"b":1.0}"#);
-}
-
-#[test]
-fn a_question_after_the_answer_belongs_to_no_call() {
-    let mut fixture = open(&everything());
-    fixture.call(1, "ask", json!({"kind": "roots", "after_answer": true}));
-    let id = fixture.incoming("roots/list")["id"].take();
-    fixture.send(&json!({"jsonrpc": "2.0", "id": id, "result": {"roots": []}}));
-    let mut id = 10;
-    let replies = wait_until(PATIENCE, || {
-        id += 1;
-        let replies = fixture.call(id, "late_replies", json!({}));
-        (replies["structuredContent"]["replies"] != json!([])).then_some(replies)
-    });
-    assert_eq!(
-        replies.unwrap()["structuredContent"]["replies"],
-        json!([{"roots": []}])
-    );
-}
-
-#[test]
-fn roots_are_asked_for_at_the_start_if_told_so() {
-    let mut fixture = Driver::open(&fixture_path(), &["--roots-at-start"], &everything());
-    fixture.incoming("roots/list");
 }
 
 #[test]
@@ -337,4 +227,69 @@ fn a_grandchild_is_as_stubborn_as_asked() {
     wait_until(PATIENCE, || (!is_alive(pid)).then_some(())).unwrap();
     // Only now is stdout at its end.
     assert_eq!(fixture.line(), None);
+}
+
+#[test]
+fn every_list_is_well_formed_and_everything_listed_is_there() {
+    let mut fixture = open(&json!({}));
+    let tools = fixture.request(json!("tools"), "tools/list", json!({}))["result"]["tools"].take();
+    let tools = tools.as_array().unwrap();
+    assert!(tools.len() > 30);
+    for tool in tools {
+        assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
+        assert!(!tool["description"].as_str().unwrap().is_empty(), "{tool}");
+    }
+    let names: HashSet<_> = tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), tools.len());
+    for name in names
+        .iter()
+        .filter(|name| name.ends_with("_content") || name.ends_with("_types"))
+    {
+        let result = fixture.call(1, name, json!({}));
+        assert!(result["content"][0]["type"].is_string(), "{name}: {result}");
+    }
+    let resources = fixture.request(json!("resources"), "resources/list", json!({}));
+    for resource in resources["result"]["resources"].as_array().unwrap() {
+        let read = json!({"uri": resource["uri"]});
+        let read = fixture.request(json!("read"), "resources/read", read);
+        let content = &read["result"]["contents"][0];
+        assert_eq!(
+            (&content["uri"], &content["mimeType"]),
+            (&resource["uri"], &resource["mimeType"])
+        );
+    }
+    let prompts = fixture.request(json!("prompts"), "prompts/list", json!({}));
+    for prompt in prompts["result"]["prompts"].as_array().unwrap() {
+        let arguments = json!({"arg1": "a", "arg2": "b", "resourceUri": "test://r"});
+        let get = json!({"name": prompt["name"], "arguments": arguments});
+        let got = fixture.request(json!("get"), "prompts/get", get);
+        assert_eq!(got["result"]["messages"][0]["role"], "user", "{got}");
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_named() {
+    let mut fixture = open(&json!({}));
+    fixture.begin(1, "delay", json!({"ms": "soon"}));
+    let error = fixture.answer(&json!(1))["error"].take();
+    assert_eq!(error["code"], -32602);
+    assert!(
+        error["message"].as_str().unwrap().contains("soon"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_second_handshake_replaces_the_first_but_not_what_was_stored() {
+    let mut fixture = open(&everything());
+    fixture.text(1, "session_state", json!({"set": "kept"}));
+    fixture.initialize(&json!({"roots": {}}));
+    assert_eq!(fixture.text(2, "session_state", json!({})), "kept");
+    let settings = fixture.call(3, "settings", json!({}))["structuredContent"].take();
+    assert_eq!(settings["capabilities"], json!({"roots": {}}));
+    let result = fixture.call(4, "test_sampling", json!({"prompt": "?"}));
+    assert_eq!(result["isError"], true);
 }

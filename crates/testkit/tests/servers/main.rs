@@ -3,4 +3,5 @@
 mod driver;
 mod fixture;
 mod nasty;
+mod questions;
 mod watching;

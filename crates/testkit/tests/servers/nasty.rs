@@ -7,7 +7,7 @@ use crate::driver::{Driver, PATIENCE};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use standpipe_testkit::{is_alive, nasty_path, process, wait_until};
+use standpipe_testkit::{is_alive, nasty_path, process, processes_marked, wait_until};
 
 fn start(arguments: &[&str]) -> Driver {
     Driver::start(&nasty_path(), arguments)
@@ -30,7 +30,7 @@ fn every_fault_of_the_help_text_is_known_and_others_are_not() {
         .filter(|line| !line.starts_with([' ', '-']))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(faults.len(), 17, "{faults:?}");
+    assert_eq!(faults.len(), 18, "{faults:?}");
     for fault in faults {
         let mut child = start(&[fault, "--no-such-option"]);
         assert_eq!(child.exit().code(), Some(64));
@@ -216,4 +216,27 @@ fn the_grandchild_stays_behind() {
         kill(target, Signal::SIGKILL).unwrap();
         wait_until(PATIENCE, || (!is_alive(pid)).then_some(())).unwrap();
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_late_grandchild_comes_with_the_end_of_input_and_holds_stdout() {
+    use std::os::unix::process::CommandExt;
+    let run = format!("late-{}", std::process::id());
+    let mut child = Command::new(nasty_path())
+        .args(["late-grandchild", "--setsid"])
+        .env("STANDPIPE_INSTANCE", &run)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    let left = processes_marked(&run);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].session, left[0].pid);
+    kill(Pid::from_raw(left[0].pid), Signal::SIGKILL).unwrap();
+    let mut rest = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "{rest:?}");
 }

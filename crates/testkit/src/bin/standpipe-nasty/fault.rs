@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     IgnoreEof,
     /// Nor do the polite signals.
     IgnoreTerm,
+    /// It gets a stubborn grandchild when it is asked to end.
+    LateGrandchild,
     /// Very long lines.
     LongLine,
     /// It does not read.
@@ -42,7 +44,7 @@ pub(crate) enum Fault {
 }
 
 /// The faults by their names on the command line.
-pub(crate) const FAULTS: [(&str, Fault); 17] = [
+pub(crate) const FAULTS: [(&str, Fault); 18] = [
     ("answer-twice", Fault::AnswerTwice),
     ("banner", Fault::Banner),
     ("close-stdout", Fault::CloseStdout),
@@ -53,6 +55,7 @@ pub(crate) const FAULTS: [(&str, Fault); 17] = [
     ("grandchild", Fault::Grandchild),
     ("ignore-eof", Fault::IgnoreEof),
     ("ignore-term", Fault::IgnoreTerm),
+    ("late-grandchild", Fault::LateGrandchild),
     ("long-line", Fault::LongLine),
     ("never-read", Fault::NeverRead),
     ("no-initialize-answer", Fault::NoInitializeAnswer),

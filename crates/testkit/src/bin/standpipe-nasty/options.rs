@@ -19,6 +19,7 @@ standpipe-nasty FAULT [OPTION]…    an MCP server on stdio with one fault, for 
                           --setsid: and leaves the group; --clear-env: and the environment
   ignore-eof              does not end when stdin ends
   ignore-term             nor on SIGTERM, SIGINT or SIGHUP
+  late-grandchild         starts that grandchild only when stdin ends; the same options
   long-line               the tools `long_answer`, `long_noise` and `endless_line`, of --bytes
   never-read              reads nothing; --after: nothing after the handshake
   no-initialize-answer    reads everything but never answers `initialize`

@@ -3,7 +3,7 @@
 //! Owns the loop. It is single-threaded but for the flood of notifications, which must not keep the
 //! server from answering.
 
-use std::io::StdinLock;
+use std::io::{self, StdinLock};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,26 +78,29 @@ impl Server<'_> {
             Fault::StderrFlood => noise::stderr(self.options.bytes.unwrap_or(STDERR_BYTES)),
             Fault::Banner => noise::banner(&self.out),
             Fault::IgnoreTerm => ignore_polite_signals(),
-            Fault::Grandchild => {
-                let grandchild = Grandchild {
-                    setsid: self.options.setsid,
-                    clear_env: self.options.clear_env,
-                    ignore_term: true,
-                    hold_stdout: true,
-                    hold_stderr: true,
-                };
-                match grandchild.spawn() {
-                    Ok(pid) => self.grandchild = Some(pid),
-                    Err(_) => return Next::End(71),
-                }
-            }
+            Fault::Grandchild => match self.spawn_grandchild() {
+                Ok(pid) => self.grandchild = Some(pid),
+                Err(_) => return Next::End(71),
+            },
             _ => {}
         }
         Next::Read
     }
 
+    /// Starts a grandchild that stays, whatever becomes of this process.
+    fn spawn_grandchild(&self) -> io::Result<u32> {
+        let grandchild = Grandchild {
+            setsid: self.options.setsid,
+            clear_env: self.options.clear_env,
+            ignore_term: true,
+            hold_stdout: true,
+            hold_stderr: true,
+        };
+        grandchild.spawn()
+    }
+
     fn serve(&self) -> Next {
-        let mut input: StdinLock<'static> = std::io::stdin().lock();
+        let mut input: StdinLock<'static> = io::stdin().lock();
         let mut buffer = Vec::new();
         while let Ok(Some(line)) = wire::read_line(&mut input, &mut buffer) {
             let Line::Message(message) = line else {
@@ -122,6 +125,7 @@ impl Server<'_> {
         }
         match self.options.fault {
             Fault::IgnoreEof | Fault::IgnoreTerm => Next::Stay,
+            Fault::LateGrandchild if self.spawn_grandchild().is_err() => Next::End(71),
             _ => Next::End(0),
         }
     }
