@@ -13,3 +13,4 @@ pub mod policy;
 pub mod protocol;
 pub mod secret;
 pub mod service;
+pub mod status;

@@ -85,7 +85,14 @@ pub enum Note {
     /// This call may ask its client something and belongs into a side process.
     NeedsSide(Input),
     /// A client's roots were given to the process: it serves no other session from now on.
-    RootsGiven(Arc<Session>),
+    RootsGiven {
+        /// Whose process it is now.
+        owner: Arc<Session>,
+        /// Those it served before, with nothing open, for another process to take over.
+        others: Vec<Arc<Session>>,
+    },
+    /// This came for a process that serves somebody else by now; it belongs to the main one.
+    Misrouted(Input),
     /// The last open call of a side process has ended.
     SideFree,
     /// A message was dropped.
@@ -213,14 +220,14 @@ impl Mux {
         self.begin_handshake(now);
     }
 
-    /// The child has ended; `how` goes into the answers. Every open call is answered, every open
+    /// The child has ended; `why` goes into the answers. Every open call is answered, every open
     /// question withdrawn. What sessions had set up stays known, for the next child.
-    pub fn child_ended(&mut self, how: &Arc<str>) {
+    pub fn child_ended(&mut self, why: FaultKind) {
         self.phase = Phase::Down;
         self.outgoing.clear();
         self.asking.clear();
         self.client_calls = 0;
-        let gone = self.fault(FaultKind::ChildGone(Arc::clone(how)));
+        let gone = self.fault(why);
         for (_, call) in std::mem::take(&mut self.calls) {
             self.fail(call, &gone);
         }
@@ -277,9 +284,8 @@ impl Mux {
         self.last_used
     }
 
-    /// Changes whom the process serves. The sessions that it serves no longer are returned, with
-    /// nothing open, for another process to take over.
-    pub fn dedicate(&mut self, owner: &Arc<Session>) -> Vec<Arc<Session>> {
+    /// Changes whom the process serves, and returns the sessions that it serves no longer.
+    fn dedicate(&mut self, owner: &Arc<Session>) -> Vec<Arc<Session>> {
         self.role = Role::Side(Arc::clone(owner));
         let others: Vec<_> = self
             .sessions

@@ -89,6 +89,27 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whose it is.
+    pub fn session(&self) -> &Arc<Session> {
+        match self {
+            Self::Open { session, .. }
+            | Self::Request { session, .. }
+            | Self::Notification { session, .. }
+            | Self::Answer { session, .. }
+            | Self::Close { session } => session,
+        }
+    }
+
+    /// Answers it with a failure, where it wants an answer.
+    pub fn refuse(self, fault: &Fault) {
+        if let Self::Open { request, reply, .. } | Self::Request { request, reply, .. } = self {
+            let answer = Message::Response(fault.answer(request.id));
+            let _gone = reply.answer(answer, Some(fault.clone()));
+        }
+    }
+}
+
 /// The way into one instance. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Inbox(Arc<Shared>);

@@ -184,12 +184,25 @@ impl Mux {
         if self.calls.len() >= MAX_OPEN_CALLS {
             return refuse(self.fault(FaultKind::Overloaded));
         }
-        if !self.attach(&session) {
-            return refuse(self.fault(FaultKind::SessionOver));
-        }
         if &*request.method == method::INITIALIZE {
             let text = "this session is initialized already";
             return answer_error(&reply, request.id, code::INVALID_REQUEST, text);
+        }
+        if self
+            .role
+            .owner()
+            .is_some_and(|owner| owner.id() != session.id())
+        {
+            let input = Input::Request {
+                session,
+                request,
+                reply,
+                slot,
+            };
+            return self.note(Note::Misrouted(input));
+        }
+        if !self.attach(&session) {
+            return refuse(self.fault(FaultKind::SessionOver));
         }
         let name = asked_name(&request);
         if self.belongs_aside(&session, &request.method, name.as_deref()) {
@@ -286,7 +299,7 @@ impl Mux {
         }
         match &*notification.method {
             method::CANCELLED => self.cancelled_by_client(session, notification, slot, now),
-            method::PROGRESS => self.progress_of_question(session, notification, slot),
+            method::PROGRESS => self.progress_of_question(session, &notification, slot),
             // The child was told by us, or will be.
             method::INITIALIZED if !matches!(self.role, Role::Own(_)) => {}
             // Roots belong to one client; a process that others use too must not hear of them.

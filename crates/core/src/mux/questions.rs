@@ -252,7 +252,12 @@ impl Mux {
             && matches!(response.outcome, Outcome::Result(_))
             && matches!(self.role, Role::Main);
         if roots {
-            self.note(Note::RootsGiven(Arc::clone(session)));
+            // Servers keep roots: from here on the process is this client's.
+            let others = self.dedicate(session);
+            self.note(Note::RootsGiven {
+                owner: Arc::clone(session),
+                others,
+            });
         }
         let answer = Response {
             id: question.child_id,
@@ -266,7 +271,7 @@ impl Mux {
     pub(super) fn progress_of_question(
         &mut self,
         session: &Arc<Session>,
-        notification: Notification,
+        notification: &Notification,
         slot: Slot,
     ) {
         let token = notification

@@ -11,8 +11,6 @@ use tokio::time::Instant;
 use super::Mux;
 use super::calls::CallKind;
 use crate::fault::FaultKind;
-use crate::message::RawJson;
-use crate::protocol::method;
 
 /// Bounds of the time between two sweeps.
 const SWEEP_MIN: Duration = Duration::from_millis(5);
@@ -93,21 +91,5 @@ impl Mux {
         if let CallKind::Client(client) = &call.kind {
             call.deadline = Some((now + by).min(client.latest));
         }
-    }
-
-    /// Asks the child whether it still answers, in its own era. `None` while it can't be asked: not
-    /// ready, or busy.
-    pub fn probe(&mut self) -> Option<u64> {
-        if !self.is_ready() || self.client_calls > 0 {
-            return None;
-        }
-        let id = self.next_id;
-        self.ask_child(method::PING, RawJson::empty_object());
-        Some(id)
-    }
-
-    /// Whether the probe with this id has been answered.
-    pub fn probe_answered(&self, id: u64) -> bool {
-        !self.calls.contains_key(&id)
     }
 }
