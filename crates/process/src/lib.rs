@@ -1,1 +1,26 @@
-//! Placeholder while the crate is laid out.
+//! Owns the child processes of Standpipe: starting, watching, speaking to, stopping and restarting
+//! them. It knows nothing of HTTP.
+
+mod codec;
+mod descendants;
+mod exit;
+mod group;
+mod guard;
+mod launch;
+mod marker;
+mod spawner;
+mod stderr;
+mod terminate;
+mod usage;
+pub mod watchdog;
+
+pub use codec::{Line, LineCodec};
+pub use exit::Exit;
+pub use guard::ProcessGuard;
+pub use launch::{
+    INHERITED, INHERITED_PREFIXES, LaunchError, LaunchFault, LaunchSpec, Launched, launch,
+};
+pub use marker::{InstanceMarker, MARKER_VARIABLE, RunId};
+pub use stderr::{StderrTail, drain};
+pub use terminate::{StopLadder, StopStep, Termination};
+pub use usage::{Usage, usage};

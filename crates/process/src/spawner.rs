@@ -1,0 +1,143 @@
+//! Owns the one thread on which every child is started, and the door that closes it for good. It
+//! knows how to start a process and nothing of what becomes of it.
+//!
+//! The kernel's parent-death signal fires when the *thread* that started the child ends, not the
+//! process. A runtime's threads come and go, so the starting is done on a thread that never ends.
+//! That thread belongs to the process, not to anything that can be dropped: hence the static.
+
+mod before_exec;
+mod pipes;
+
+pub(crate) use pipes::WidePipes;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::guard::Leader;
+use crate::launch::{LaunchFault, LaunchSpec, diagnose, environment_of};
+
+/// Starts that wait for the thread; when it is full, further callers wait for room. A start takes
+/// about a millisecond.
+const QUEUE: usize = 64;
+
+/// A child fresh from the thread, not yet known to any runtime.
+pub(crate) struct Started {
+    /// Owns the process; dropping it kills everything that belongs to it.
+    pub(crate) leader: Leader,
+    pub(crate) stdin: ChildStdin,
+    pub(crate) stdout: ChildStdout,
+    pub(crate) stderr: ChildStderr,
+}
+
+/// Starts a child on the spawner thread.
+pub(crate) async fn spawn(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
+    let (answer, answered) = oneshot::channel();
+    let order = Order {
+        spec: spec.clone(),
+        answer,
+    };
+    let broken = |_| LaunchFault::ShuttingDown;
+    orders()?
+        .send(order)
+        .await
+        .map_err(|_| LaunchFault::ShuttingDown)?;
+    // If we are dropped here, so is `answered`, and with it the child in it: it is killed.
+    answered.await.map_err(broken)?
+}
+
+/// Starts nothing any more from now on, and waits up to `patience` for a start that is under way.
+/// For the end of the process: it cannot be undone.
+pub(crate) fn close(patience: Duration) {
+    const STEP: Duration = Duration::from_millis(5);
+    CLOSED.store(true, Ordering::SeqCst);
+    let mut waited = Duration::ZERO;
+    while waited < patience && STARTING.try_lock().is_err() {
+        std::thread::sleep(STEP);
+        waited += STEP;
+    }
+}
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+/// Held while a child is being started.
+static STARTING: Mutex<()> = Mutex::new(());
+static ORDERS: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
+
+struct Order {
+    spec: LaunchSpec,
+    answer: oneshot::Sender<Result<Started, LaunchFault>>,
+}
+
+fn orders() -> Result<mpsc::Sender<Order>, LaunchFault> {
+    let mut orders = ORDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sender) = &*orders {
+        return Ok(sender.clone());
+    }
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    std::thread::Builder::new()
+        .name("spawner".to_owned())
+        .spawn(move || serve(receiver))
+        .map_err(LaunchFault::from_errno)?;
+    *orders = Some(sender.clone());
+    Ok(sender)
+}
+
+fn serve(mut orders: mpsc::Receiver<Order>) {
+    while let Some(Order { spec, answer }) = orders.blocking_recv() {
+        if answer.is_closed() {
+            continue;
+        }
+        // A panic must not end this thread: every child there is would die with it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| start(&spec)));
+        let outcome = outcome.unwrap_or(Err(LaunchFault::ShuttingDown));
+        // A caller that has gone leaves us with the child, and dropping it kills it.
+        drop(answer.send(outcome));
+    }
+}
+
+fn start(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if CLOSED.load(Ordering::SeqCst) {
+        return Err(LaunchFault::ShuttingDown);
+    }
+    let mut command = Command::new(&spec.command);
+    command
+        .args(&spec.args)
+        .env_clear()
+        .envs(environment_of(spec))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(cwd) = &spec.cwd {
+        command.current_dir(cwd);
+    }
+    before_exec::prepare(&mut command);
+    let mut child = command.spawn().map_err(|source| diagnose(spec, source))?;
+    let stdin = child.stdin.take().expect("stdin was asked to be a pipe");
+    let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
+    let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
+    let leader = Leader::adopt(child.id(), spec.marker.clone());
+    let leader = leader.map_err(|source| {
+        abandon(&mut child);
+        LaunchFault::from_errno(source)
+    })?;
+    let leader = leader.with_pipes(WidePipes::widen(&stdin, &stdout));
+    Ok(Started {
+        leader,
+        stdin,
+        stdout,
+        stderr,
+    })
+}
+
+/// Ends a child that we cannot watch. It has only just begun, so its group is all there is.
+fn abandon(child: &mut Child) {
+    crate::group::signal(child.id(), rustix::process::Signal::KILL);
+    if let Err(error) = child.wait() {
+        tracing::warn!(pid = child.id(), %error, "cannot reap a child that failed to start");
+    }
+}
