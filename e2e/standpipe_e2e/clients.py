@@ -34,17 +34,15 @@ class Client:
 
 def all_clients() -> list[Client]:
     both = ("http", "sse")
-    clients = [
+    return [
         Client("raw", both, None),
         Client("ts-sdk-1", both, lambda: [str(environment.node()), str(DRIVERS / "ts_sdk_v1.mjs")]),
         Client("ts-sdk-2", both, lambda: [str(environment.node()), str(DRIVERS / "ts_sdk_v2.mjs")]),
         Client("py-sdk-1", both, lambda: [str(environment.python(1)), str(DRIVERS / "py_sdk.py")]),
         Client("py-sdk-2", both, lambda: [str(environment.python(2)), str(DRIVERS / "py_sdk.py")]),
-    ]
-    if (rmcp := environment.rmcp_driver()) is not None:
         # This client has no HTTP+SSE any more.
-        clients.append(Client("rmcp", ("http",), lambda: [str(rmcp)]))
-    return clients
+        Client("rmcp", ("http",), lambda: [str(environment.rmcp_driver())]),
+    ]
 
 
 def directly(client: Client, command: Command, script: dict[str, Any], scratch: Path) -> list[transcript.Step]:

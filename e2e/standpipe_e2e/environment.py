@@ -1,10 +1,14 @@
 """Where the suites find what they need: binaries under test, installed packages, scratch space.
 
 Everything comes from environment variables, so that the same suites run on a workstation, in continuous
-integration, and against any other build. Nothing here starts a process.
+integration, and against any other build. The one program built here on demand is the
+Rust driver.
 """
 
+import functools
+import json
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -48,9 +52,18 @@ def python_servers() -> Path:
     return _path("PYSRV", "the bin folder of the virtual environment with mcp-server-time and mcp-server-git")
 
 
-def rmcp_driver() -> Path | None:
-    """The Rust driver, when a build of it was named; it is an example of the `standpipe` package."""
-    return _path("RMCP_DRIVER", "the `rmcp_driver` example") if os.environ.get("RMCP_DRIVER") else None
+@functools.cache
+def rmcp_driver() -> Path:
+    """The Rust driver, an example of the `standpipe` package; built here unless a build of it was named."""
+    if os.environ.get("RMCP_DRIVER"):
+        return _path("RMCP_DRIVER", "the `rmcp_driver` example")
+    line = ["cargo", "build", "--quiet", "--package=standpipe", "--example=rmcp_driver", "--message-format=json"]
+    build = subprocess.run(line, cwd=Path(__file__).parent, capture_output=True, text=True)
+    if build.returncode != 0:
+        raise MissingSetting(f"RMCP_DRIVER is not set and cargo could not build it:\n{build.stderr[-2000:]}")
+    messages = (json.loads(message) for message in build.stdout.splitlines() if message.startswith("{"))
+    made = [message["executable"] for message in messages if message.get("executable")]
+    return Path(made[-1])
 
 
 def scratch() -> Path:
