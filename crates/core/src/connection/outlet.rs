@@ -88,6 +88,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Delivery>,
+    /// What is queued that is not an answer: how many, and how many bytes.
+    messages: usize,
     bytes: usize,
     lagged: bool,
     writers: usize,
@@ -120,9 +122,10 @@ impl Shared {
             return Err(Undelivered::Closed);
         }
         // An answer is always worth its place: it is what the client waits for, and there is one.
+        // Nor does it take the place of anything else: a long one is no sign of a slow reader.
         let room = last
-            || (state.queue.len() < self.limits.messages
-                && (state.queue.is_empty() || state.bytes + weight <= self.limits.bytes));
+            || (state.messages < self.limits.messages
+                && (state.messages == 0 || state.bytes + weight <= self.limits.bytes));
         if !room {
             state.drop_unread();
             state.lagged = true;
@@ -131,15 +134,22 @@ impl Shared {
             reader.inspect(Waker::wake_by_ref);
             return Err(Undelivered::Lagged);
         }
-        let Some(permit) = self.limits.budget.take(weight) else {
+        let permit = self.limits.budget.take(weight);
+        // An error of ours in place of an answer is short, and there is one for each open call: it
+        // has to reach the client even, and above all, when nothing else can be held.
+        let owed = last && fault.is_some();
+        if permit.is_none() && !owed {
             return Err(Undelivered::Exhausted);
-        };
-        state.bytes += weight;
+        }
+        if !last {
+            state.messages += 1;
+            state.bytes += weight;
+        }
         state.queue.push_back(Delivery {
             message,
             last,
             fault,
-            permit: Some(permit),
+            permit,
         });
         let reader = state.reader.take();
         drop(state);
@@ -152,11 +162,8 @@ impl State {
     /// Forgets what can be forgotten: everything but answers.
     fn drop_unread(&mut self) {
         self.queue.retain(|delivery| delivery.last);
-        self.bytes = self
-            .queue
-            .iter()
-            .map(|delivery| delivery.message.weight())
-            .sum();
+        self.messages = 0;
+        self.bytes = 0;
     }
 }
 
@@ -203,6 +210,12 @@ impl Outlet {
         reader.inspect(Waker::wake_by_ref);
     }
 
+    /// Wakes the reader although nothing was queued: something else has changed that it looks at.
+    pub(super) fn wake(&self) {
+        let reader = self.0.lock().reader.take();
+        reader.inspect(Waker::wake_by_ref);
+    }
+
     /// Whether both write to the same stream.
     pub fn same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -246,7 +259,10 @@ impl Intake {
             return Poll::Ready(Err(Lagged));
         }
         if let Some(delivery) = state.queue.pop_front() {
-            state.bytes -= delivery.message.weight();
+            if !delivery.last {
+                state.messages -= 1;
+                state.bytes -= delivery.message.weight();
+            }
             return Poll::Ready(Ok(Some(delivery)));
         }
         if state.writers == 0 || state.ended {
@@ -287,6 +303,7 @@ impl Drop for Intake {
         let mut state = self.0.lock();
         state.closed = true;
         let unread = std::mem::take(&mut state.queue);
+        state.messages = 0;
         state.bytes = 0;
         drop(state);
         drop(unread);

@@ -35,6 +35,7 @@ pub struct Session {
     log_level: AtomicU8,
     over: AtomicBool,
     next_question: AtomicU64,
+    streams: AtomicUsize,
     facts: Mutex<Facts>,
     pub(super) queued_messages: AtomicUsize,
     pub(super) queued_bytes: AtomicUsize,
@@ -62,6 +63,7 @@ impl Session {
             log_level: AtomicU8::new(0),
             over: AtomicBool::new(false),
             next_question: AtomicU64::new(1),
+            streams: AtomicUsize::new(0),
             facts: Mutex::default(),
             queued_messages: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -101,6 +103,21 @@ impl Session {
             Some(inbox) => Ok(inbox),
             None => self.gate.pass().await,
         }
+    }
+
+    /// The client has opened a stream; to be matched by [`stream_closed`](Self::stream_closed).
+    pub fn stream_opened(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A stream of the client is closed.
+    pub fn stream_closed(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether no stream of the client is open now.
+    pub fn is_detached(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) == 0
     }
 
     /// The instance that asked the question with this id, once: the same question is not answered
@@ -202,6 +219,7 @@ impl Session {
         for inbox in instances {
             inbox.close(self);
         }
+        self.outlet.wake(); // Whoever reads the session's own stream has to notice.
         true
     }
 
