@@ -1,0 +1,110 @@
+//! Reads a request's body, within bounds.
+//!
+//! Owns how much is read and how long it may take. Must not know what the bytes mean.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use http::header::{CONTENT_LENGTH, HeaderMap};
+use http_body::Body;
+use standpipe_core::budget::{Budget, Permit};
+use standpipe_core::connection::GateSettings;
+use standpipe_core::message::{Id, Incoming, Message, parse_body};
+use tokio::time::{Instant, timeout_at};
+
+use crate::refusal::Unread;
+
+/// A client that sends nothing of its body for this long is not waited for.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The longest a whole body may take: 17 MiB in this time is less than 30 kB a second.
+const WHOLE: Duration = Duration::from_mins(10);
+
+/// How much of a refused request is read to find the id to answer under, in bytes.
+const PEEK: usize = 64 * 1024;
+
+/// Reads all of a body of at most `limit` bytes. The permit holds what the bytes weigh.
+pub(crate) async fn read<B>(
+    headers: &HeaderMap,
+    body: B,
+    limit: usize,
+    budget: &Budget,
+) -> Result<(Bytes, Permit), Unread>
+where
+    B: Body<Data = Bytes>,
+{
+    check_declared(headers, limit)?;
+    let declared = declared(headers);
+    let mut permit = budget.take(0).ok_or(Unread::NoMemory)?;
+    let mut body = pin!(body);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let deadline = Instant::now() + WHOLE;
+    loop {
+        let until = deadline.min(Instant::now() + SILENCE);
+        let next = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+        let frame = match timeout_at(until, next).await {
+            Err(_) => return Err(Unread::Stalled),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return Err(Unread::Broken),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(data) = frame.into_data() else {
+            continue; // Trailers.
+        };
+        if permit.bytes() + data.len() > limit {
+            return Err(Unread::TooLarge { limit });
+        }
+        permit.grow(data.len()).map_err(|_| Unread::NoMemory)?;
+        if first.is_empty() {
+            first = data; // Most bodies come in one piece, which is not copied.
+            continue;
+        }
+        if rest.is_empty() {
+            // Memory that is not written to yet costs nothing.
+            rest.reserve(
+                declared.map_or(2 * first.len(), |length| usize::try_from(length).unwrap_or(0)),
+            );
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&data);
+    }
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    Ok((bytes, permit))
+}
+
+/// Refuses a body that says beforehand that it is too long.
+pub(crate) fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Unread> {
+    if declared(headers).is_some_and(|length| length > limit as u64) {
+        return Err(Unread::TooLarge { limit });
+    }
+    Ok(())
+}
+
+/// The id of a request that is refused for its headers, if it is short and one can be read.
+pub(crate) async fn peek_id<B>(
+    request: Request<B>,
+    settings: &GateSettings,
+    budget: &Budget,
+) -> Option<Id>
+where
+    B: Body<Data = Bytes>,
+{
+    let (head, body) = request.into_parts();
+    let limit = settings.max_message_bytes.min(PEEK);
+    let (bytes, _permit) = read(&head.headers, body, limit, budget).await.ok()?;
+    match parse_body(&bytes) {
+        Ok(Incoming::Single(Message::Request(request))) => Some(request.id),
+        Ok(_) => None,
+        Err(rejected) => rejected.id,
+    }
+}
+
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! The legacy era of Streamable HTTP: 2025-03-26, 2025-06-18 and 2025-11-25.
+//!
+//! Owns which checks come in which order, and what each HTTP method does. Must not know what the
+//! messages mean, except that `initialize` opens a session.
+
+mod batch;
+mod initialize;
+mod request;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use standpipe_core::budget::Permit;
+use standpipe_core::fault::FaultKind;
+use standpipe_core::message::{Incoming, Message, Response as Answer, parse_body};
+use standpipe_core::protocol::{ProtocolVersion, method};
+use standpipe_metrics::{Dropped, Wire};
+use tokio::time::Instant;
+
+use crate::body;
+use crate::event_body::EventBody;
+use crate::headers::{self, Media, Named, StreamId};
+use crate::listening::{MAX_LISTENERS, Unlistened};
+use crate::refusal::{EventIdFault, Refusal, Refused};
+use crate::response::{self, StreamBody};
+use crate::session::{Record, Resumed};
+use crate::transport::{Route, StreamTransport};
+use crate::usage::InUse;
+
+/// The revisions that are served over this transport, newest first.
+pub(crate) const SERVED: [ProtocolVersion; 3] =
+    [ProtocolVersion::V2025_11_25, ProtocolVersion::V2025_06_18, ProtocolVersion::V2025_03_26];
+
+/// What is allowed here.
+const METHODS: &str = "GET, POST, DELETE";
+
+/// Serves one request. `_claimed` is not held against the session's own version: clients are known
+/// that send the one they asked for instead of the one they got, and nothing depends on it.
+pub(crate) async fn handle<B>(
+    transport: &StreamTransport,
+    route: &Route,
+    _claimed: Option<ProtocolVersion>,
+    request: Request<B>,
+) -> Response<StreamBody>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let (head, body) = request.into_parts();
+    let answer = match head.method {
+        Method::POST => post(transport, route, &head, body).await,
+        Method::GET => get(transport, route, &head.headers),
+        Method::DELETE => delete(transport, route, &head.headers),
+        _ => Err(Refusal::Method { allow: METHODS }.into()),
+    };
+    answer.unwrap_or_else(Refused::into_response)
+}
+
+/// A POST carries messages to the server (2025-11-25, "Sending Messages to the Server").
+async fn post<B>(
+    transport: &StreamTransport,
+    route: &Route,
+    head: &Parts,
+    body: B,
+) -> Result<Response<StreamBody>, Refused>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let began = Instant::now();
+    let (incoming, permit) = match receive(transport, route, &head.headers, body).await {
+        Ok(received) => received,
+        Err(refused) => {
+            count(route, &refused, began);
+            return Err(refused);
+        }
+    };
+    match incoming {
+        Incoming::Single(Message::Request(request)) => {
+            let id = request.id.clone();
+            let headers = &head.headers;
+            let answer = if &*request.method == method::INITIALIZE {
+                initialize::serve(transport, route, headers, request, permit).await
+            } else {
+                request::serve(transport, route, headers, request, permit).await
+            };
+            answer.map_err(|refusal| Refused { refusal, id: Some(id) })
+        }
+        Incoming::Single(message) => accept(transport, route, &head.headers, message, permit).await,
+        Incoming::Batch(elements) => {
+            batch::serve(transport, route, &head.headers, elements, permit)
+                .await
+                .inspect_err(|refused| count(route, refused, began))
+        }
+    }
+}
+
+/// Checks the headers and reads the body.
+async fn receive<B>(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<(Incoming, Permit), Refused>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let limit = route.gate.settings().max_message_bytes;
+    body::check_declared(headers, limit).map_err(Refusal::Body)?;
+    if !headers::carries_json(headers) {
+        return Err(Refusal::ContentType.into());
+    }
+    for media in [Media::Json, Media::EventStream] {
+        if !headers::accepts(headers, media) {
+            let both = "both application/json and text/event-stream";
+            return Err(Refusal::Accept(both).into());
+        }
+    }
+    let (bytes, permit) =
+        body::read(headers, body, limit, transport.bodies()).await.map_err(Refusal::Body)?;
+    let incoming = parse_body(&bytes).map_err(|mut rejected| Refused {
+        id: rejected.id.take(),
+        refusal: Refusal::Message(rejected),
+    })?;
+    Ok((incoming, permit))
+}
+
+/// Takes in a message that wants no answer.
+async fn accept(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+    message: Message,
+    permit: Permit,
+) -> Result<Response<StreamBody>, Refused> {
+    let (record, _in_use) = session(transport, route, headers)?;
+    let session = record.session();
+    match message {
+        Message::Response(answer) => answer_question(&record, answer, Some(permit))?,
+        other => {
+            let inbox = session.inbox().await.map_err(Refusal::Fault)?;
+            inbox.send(session, other, session.outlet(), Some(permit)).map_err(Refusal::Fault)?;
+        }
+    }
+    Ok(response::bare(StatusCode::ACCEPTED))
+}
+
+/// Passes the answer to a child's question on to the child that asked, whoever serves the session by
+/// now. An answer to no open question is dropped.
+fn answer_question(record: &Record, answer: Answer, permit: Option<Permit>) -> Result<(), Refusal> {
+    let session = record.session();
+    let Some(inbox) = session.take_question(&answer.id) else {
+        record.metrics().dropped(Dropped::UnknownQuestion, 1);
+        return Ok(());
+    };
+    let message = Message::Response(answer);
+    inbox.send(session, message, session.outlet(), permit).map_err(Refusal::Fault)
+}
+
+/// A GET opens a stream for messages that belong to no request, or resumes any stream
+/// (2025-11-25, "Listening for Messages from the Server", "Resumability and Redelivery").
+fn get(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+) -> Result<Response<StreamBody>, Refused> {
+    if !headers::accepts(headers, Media::EventStream) {
+        return Err(Refusal::Accept("text/event-stream").into());
+    }
+    let (record, _in_use) = session(transport, route, headers)?;
+    if transport.shutdown().is_cancelled() {
+        return Err(Refusal::Fault(route.gate.fault(FaultKind::Draining)).into());
+    }
+    let resume = match headers::last_event(headers)? {
+        None => None,
+        Some(id) => match id.stream {
+            StreamId::Listener(number) => Some((number, id.event)),
+            StreamId::Call(number) => {
+                let found = record.resume(number, id.event).map_err(Refusal::EventId)?;
+                let Resumed::Stream(stream) = found else {
+                    // The client has all of it: "No Content" is how it is told not to come back
+                    // (HTML Living Standard, "Server-sent events").
+                    return Ok(response::bare(StatusCode::NO_CONTENT));
+                };
+                let body = EventBody::resume(&record, stream, id.event, transport.shutdown());
+                return Ok(response::event_stream(StreamBody::events(body)));
+            }
+        },
+    };
+    let place = record.listening().attach(resume);
+    let place = place.map_err(|why| match why {
+        Unlistened::TooMany => Refusal::TooManyListeners(MAX_LISTENERS),
+        Unlistened::Unknown => Refusal::EventId(EventIdFault::Unknown),
+    })?;
+    let primed = is_primed(&record);
+    let body = EventBody::listen(&record, place, primed, transport.shutdown());
+    Ok(response::event_stream(StreamBody::events(body)))
+}
+
+/// A DELETE ends the session (2025-11-25, "Session Management").
+fn delete(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+) -> Result<Response<StreamBody>, Refused> {
+    let (record, _in_use) = session(transport, route, headers)?;
+    transport.table().end(record.session().id());
+    Ok(response::bare(StatusCode::NO_CONTENT))
+}
+
+/// The session that the request names.
+fn session(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+) -> Result<(Arc<Record>, InUse), Refusal> {
+    let id = match headers::session(headers)? {
+        Named::Nothing => return Err(Refusal::SessionMissing),
+        Named::Impossible => return Err(Refusal::SessionUnknown),
+        Named::Session(id) => id,
+    };
+    transport.table().find(id, route.gate.service()).ok_or(Refusal::SessionUnknown)
+}
+
+/// Whether the session's client understands events without data; older ones choke on them.
+fn is_primed(record: &Record) -> bool {
+    record.session().profile().version >= ProtocolVersion::V2025_11_25
+}
+
+fn is_initialize(message: &Message) -> bool {
+    matches!(message, Message::Request(request) if &*request.method == method::INITIALIZE)
+}
+
+fn count(route: &Route, refused: &Refused, began: Instant) {
+    let outcome = refused.refusal.outcome();
+    let took = began.elapsed();
+    route.metrics.request(Wire::StreamLegacy, outcome, took);
+}

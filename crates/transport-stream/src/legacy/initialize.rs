@@ -1,0 +1,167 @@
+//! Opens a session (2025-11-25, "Session Management").
+//!
+//! Owns what is read from `initialize`. Must not write its answer: that is the child's, or was.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use standpipe_core::budget::Permit;
+use standpipe_core::connection::{Delivery, Session, SessionProfile};
+use standpipe_core::fault::FaultKind;
+use standpipe_core::message::{Message, Outcome, RawJson, Request};
+use standpipe_core::protocol::{ClientCapabilities, ProtocolVersion, header};
+use standpipe_metrics::Wire;
+
+use super::request::plain;
+use crate::headers::{self, Named};
+use crate::refusal::Refusal;
+use crate::response::{self, StreamBody};
+use crate::session::Record;
+use crate::transport::{Route, StreamTransport};
+
+/// Serves `initialize`. The session exists, for its client, from the moment this is answered with a
+/// result.
+pub(super) async fn serve(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+    request: Request,
+    permit: Permit,
+) -> Result<Response<StreamBody>, Refusal> {
+    let in_flight = route.metrics.in_flight(Wire::StreamLegacy);
+    match open(transport, route, headers, request, permit).await {
+        Ok((answer, id)) => {
+            in_flight.finish(response::outcome(&answer));
+            let mut response = plain(answer);
+            if let Some(id) = id {
+                let name = HeaderName::from_static(header::SESSION_ID);
+                response.headers_mut().insert(name, id);
+            }
+            Ok(response)
+        }
+        Err(refusal) => {
+            in_flight.finish(refusal.outcome());
+            Err(refusal)
+        }
+    }
+}
+
+async fn open(
+    transport: &StreamTransport,
+    route: &Route,
+    headers: &HeaderMap,
+    request: Request,
+    _permit: Permit,
+) -> Result<(Delivery, Option<HeaderValue>), Refusal> {
+    if headers::session(headers)? != Named::Nothing {
+        super::session(transport, route, headers)?;
+        return Err(Refusal::SessionOpen);
+    }
+    if transport.shutdown().is_cancelled() {
+        return Err(Refusal::Fault(route.gate.fault(FaultKind::Draining)));
+    }
+    let profile = profile(&request)?;
+    let seat = transport.table().seat().ok_or(Refusal::TooManySessions)?;
+    let (to_general, general) = transport.outlet();
+    let opening = Opening(Some(Session::new(route.gate.clone(), profile, to_general)));
+    let answer = opening.ask(transport, route, request).await?;
+    let accepted = matches!(
+        &answer.message,
+        Message::Response(response) if matches!(response.outcome, Outcome::Result(_))
+    );
+    if !accepted {
+        return Ok((answer, None));
+    }
+    let Some(session) = opening.keep() else {
+        return Err(Refusal::Unanswered);
+    };
+    let id = HeaderValue::try_from(session.id().to_string()).map_err(|_| Refusal::Unanswered)?;
+    tracing::debug!(
+        session = %session.id().short(),
+        service = %route.gate.service(),
+        version = %session.profile().version,
+        "session opened"
+    );
+    let metrics = Arc::clone(&route.metrics);
+    let replay = transport.replay().clone();
+    let record = Record::new(session, general, metrics, replay, seat);
+    transport.table().insert(&record);
+    Ok((answer, Some(id)))
+}
+
+/// A session that is being opened; it ends when this is dropped, as it is when the client goes away
+/// before it has heard of it.
+struct Opening(Option<Arc<Session>>);
+
+impl Opening {
+    async fn ask(
+        &self,
+        transport: &StreamTransport,
+        route: &Route,
+        request: Request,
+    ) -> Result<Delivery, Refusal> {
+        let Some(session) = &self.0 else {
+            return Err(Refusal::Unanswered);
+        };
+        let inbox = route.gate.pass().await.map_err(Refusal::Fault)?;
+        let (reply, mut intake) = transport.outlet();
+        inbox.open(session, request, &reply).map_err(Refusal::Fault)?;
+        drop(reply);
+        loop {
+            match intake.next().await {
+                Ok(Some(answer)) if answer.last => return Ok(answer),
+                // The answer is one JSON object, for the id is in its headers; what comes before it
+                // is there for the first GET.
+                Ok(Some(other)) => {
+                    let _undelivered = session.outlet().deliver(other.message);
+                }
+                Ok(None) => return Err(Refusal::Unanswered),
+                Err(_lagged) => {}
+            }
+        }
+    }
+
+    fn keep(mut self) -> Option<Arc<Session>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.end();
+        }
+    }
+}
+
+/// What matters here of the parameters of `initialize`.
+#[derive(Deserialize)]
+struct Offer {
+    #[serde(rename = "protocolVersion")]
+    protocol_version: String,
+    capabilities: Option<Capabilities>,
+}
+
+#[derive(Deserialize, Default)]
+struct Capabilities {
+    sampling: Option<IgnoredAny>,
+    elicitation: Option<IgnoredAny>,
+    roots: Option<IgnoredAny>,
+}
+
+fn profile(request: &Request) -> Result<SessionProfile, Refusal> {
+    let empty = RawJson::empty_object();
+    let raw = request.params.as_ref().map_or(&empty, |params| params.raw());
+    let offer: Offer = serde_json::from_slice(raw.as_bytes()).map_err(Refusal::InitializeParams)?;
+    let declared = offer.capabilities.unwrap_or_default();
+    Ok(SessionProfile {
+        version: ProtocolVersion::negotiate_legacy(&offer.protocol_version),
+        capabilities: ClientCapabilities {
+            sampling: declared.sampling.is_some(),
+            elicitation: declared.elicitation.is_some(),
+            roots: declared.roots.is_some(),
+        },
+    })
+}

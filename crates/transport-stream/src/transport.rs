@@ -1,0 +1,174 @@
+//! The transport as the server sees it: [`StreamTransport`].
+//!
+//! Owns the table of sessions, the budgets, and the work that no request does: reclaiming sessions
+//! that nobody uses. Must not know the rules of any one era.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use standpipe_core::budget::Budget;
+use standpipe_core::connection::{Gate, Intake, Outlet, OutletLimits, outlet};
+use standpipe_metrics::{Outcome, ServiceMetrics, Wire};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::headers::{self, Claim};
+use crate::refusal::{Refusal, Refused};
+use crate::response::StreamBody;
+use crate::sessions::Sessions;
+use crate::{body, legacy};
+
+/// Memory for events that were sent and may have to be sent again, of all streams together, in
+/// bytes. When it is used up events are still delivered, but not kept: a stream that breaks then
+/// loses what had been sent into the broken connection.
+const REPLAY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often, at most and at least, the table of sessions is looked through.
+const TIDY_BETWEEN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What an operator may choose.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// A session that nobody has used for this long is ended. One with an open stream or an open
+    /// call is in use.
+    pub session_idle_timeout: Duration,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self { session_idle_timeout: Duration::from_mins(30) }
+    }
+}
+
+/// The service that a request is for.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The way in.
+    pub gate: Gate,
+    /// Where it is counted.
+    pub metrics: Arc<ServiceMetrics>,
+}
+
+/// Streamable HTTP for any number of services.
+#[derive(Debug)]
+pub struct StreamTransport {
+    settings: StreamSettings,
+    shutdown: CancellationToken,
+    bodies: Budget,
+    answers: Budget,
+    replay: Budget,
+    sessions: Sessions,
+}
+
+impl StreamTransport {
+    /// A transport without sessions.
+    ///
+    /// When `shutdown` is cancelled all streams end, after what is queued was sent, and what is
+    /// still unanswered is answered with an error. `bodies` is the memory for request bodies, and
+    /// `answers` that for messages no client has read yet.
+    pub fn new(
+        settings: StreamSettings,
+        shutdown: CancellationToken,
+        bodies: Budget,
+        answers: Budget,
+    ) -> Self {
+        Self {
+            settings,
+            shutdown,
+            bodies,
+            answers,
+            replay: Budget::new(REPLAY_BYTES),
+            sessions: Sessions::default(),
+        }
+    }
+
+    /// Serves one request to a service's MCP endpoint. It always comes to an answer; when the
+    /// future is dropped, because the client went away, a call that is under way goes on.
+    pub async fn handle<B>(&self, route: &Route, request: Request<B>) -> Response<StreamBody>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        match headers::claim(request.headers()) {
+            Ok(Claim::Modern(requested)) => self.decline(route, requested, request).await,
+            Ok(Claim::Legacy(version)) => legacy::handle(self, route, version, request).await,
+            Err(refusal) => {
+                let began = Instant::now();
+                let id = body::peek_id(request, route.gate.settings(), &self.bodies).await;
+                route.metrics.request(Wire::StreamLegacy, Outcome::Rejected, began.elapsed());
+                Refused { refusal, id }.into_response()
+            }
+        }
+    }
+
+    /// Ends sessions that nobody uses and drops answers that nobody fetches, until shutdown. To be
+    /// spawned once.
+    pub async fn run(&self) {
+        let (shortest, longest) = TIDY_BETWEEN;
+        let idle = self.settings.session_idle_timeout;
+        let mut ticks = interval((idle / 4).clamp(shortest, longest));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while let Some(_tick) = self.shutdown.run_until_cancelled(ticks.tick()).await {
+            self.sessions.tidy(Instant::now(), idle);
+        }
+    }
+
+    /// How many sessions there are, of all services.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many sessions one service has.
+    pub fn sessions_of(&self, service: &str) -> usize {
+        self.sessions.count_of(service)
+    }
+
+    /// Ends the sessions of a service that is no more.
+    pub fn end_sessions_of(&self, service: &str) {
+        self.sessions.end_of(service);
+    }
+
+    pub(crate) fn table(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    pub(crate) fn bodies(&self) -> &Budget {
+        &self.bodies
+    }
+
+    pub(crate) fn replay(&self) -> &Budget {
+        &self.replay
+    }
+
+    pub(crate) fn outlet(&self) -> (Outlet, Intake) {
+        outlet(OutletLimits::new(self.answers.clone()))
+    }
+
+    /// A modern request; no revision of that era is served yet. The list of those that are tells a
+    /// client that knows both eras to begin with `initialize` (2026-07-28, "Versioning").
+    async fn decline<B>(
+        &self,
+        route: &Route,
+        requested: String,
+        request: Request<B>,
+    ) -> Response<StreamBody>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        if request.method() != Method::POST {
+            let refusal = Refusal::Method { allow: "POST" };
+            return Refused { refusal, id: None }.into_response();
+        }
+        let began = Instant::now();
+        let id = body::peek_id(request, route.gate.settings(), &self.bodies).await;
+        let wire = Wire::StreamModern;
+        route.metrics.request(wire, Outcome::Rejected, began.elapsed());
+        let refusal = Refusal::VersionNotServed { requested };
+        Refused { refusal, id }.into_response()
+    }
+}
