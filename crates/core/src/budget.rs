@@ -19,27 +19,19 @@ struct Account {
 impl Account {
     fn draw(&self, bytes: usize) -> bool {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .is_ok()
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Account {
-            limit,
-            used: AtomicUsize::new(0),
-        }))
+        Self(Arc::new(Account { limit, used: AtomicUsize::new(0) }))
     }
 
     /// Takes `bytes` until the permit is dropped; `None` when not that many are left.
     pub fn take(&self, bytes: usize) -> Option<Permit> {
-        self.0.draw(bytes).then(|| Permit {
-            account: Arc::clone(&self.0),
-            bytes,
-        })
+        self.0.draw(bytes).then(|| Permit { account: Arc::clone(&self.0), bytes })
     }
 
     /// Bytes taken now.

@@ -65,10 +65,7 @@ pub enum FaultKind {
 impl Fault {
     /// A failure of `service`.
     pub fn new(service: &Arc<str>, kind: FaultKind) -> Self {
-        Self {
-            service: Arc::clone(service),
-            kind,
-        }
+        Self { service: Arc::clone(service), kind }
     }
 
     /// The HTTP status of an answer that says so: 4xx where the caller is at fault, 503 where it may
@@ -125,10 +122,7 @@ impl Fault {
 
     /// The answer to the request with this id.
     pub fn answer(&self, id: Id) -> Response {
-        Response {
-            id,
-            outcome: Outcome::Error(self.error()),
-        }
+        Response { id, outcome: Outcome::Error(self.error()) }
     }
 }
 
@@ -139,11 +133,7 @@ impl fmt::Display for Fault {
             FaultKind::Starting => f.write_str("is still starting; try again shortly"),
             FaultKind::StartFailed(why) => write!(f, "could not be started: {why}"),
             FaultKind::CoolingDown(wait) => {
-                write!(
-                    f,
-                    "is cooling down after a failure; try again in {} s",
-                    wait.as_secs() + 1
-                )
+                write!(f, "is cooling down after a failure; try again in {} s", wait.as_secs() + 1)
             }
             FaultKind::CrashLoop => f.write_str(
                 "failed too often and is not restarted by itself; its operator has to restart it",
@@ -161,26 +151,17 @@ impl fmt::Display for Fault {
                 "ended before it answered ({how}); whether the request took effect is unknown"
             ),
             FaultKind::Timeout(limit) => {
-                write!(
-                    f,
-                    "did not answer within {limit:?}; the request was cancelled"
-                )
+                write!(f, "did not answer within {limit:?}; the request was cancelled")
             }
             FaultKind::RequestTooLarge { limit } => {
-                write!(
-                    f,
-                    "takes messages of at most {limit} bytes; this one is longer"
-                )
+                write!(f, "takes messages of at most {limit} bytes; this one is longer")
             }
             FaultKind::AnswerTooLarge { bytes, limit } => write!(
                 f,
                 "answered with {bytes} bytes; at most {limit} are passed on (max_message_bytes)"
             ),
             FaultKind::MalformedAnswer(why) => {
-                write!(
-                    f,
-                    "answered with something that is not a JSON-RPC response: {why}"
-                )
+                write!(f, "answered with something that is not a JSON-RPC response: {why}")
             }
             FaultKind::SessionOver => f.write_str("has ended this session; initialize a new one"),
             FaultKind::AnswersHeld => {

@@ -53,9 +53,7 @@ impl FromStr for SessionId {
         if text.len() != 32 || !plain {
             return Err(InvalidSessionId);
         }
-        u128::from_str_radix(text, 16)
-            .map(Self)
-            .map_err(|_| InvalidSessionId)
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| InvalidSessionId)
     }
 }
 
@@ -96,13 +94,8 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused() {
-        for text in [
-            "",
-            "0",
-            "+0000000000000000000000000000000",
-            &"A".repeat(32),
-            &"0".repeat(33),
-        ] {
+        for text in ["", "0", "+0000000000000000000000000000000", &"A".repeat(32), &"0".repeat(33)]
+        {
             assert_eq!(text.parse::<SessionId>(), Err(InvalidSessionId), "{text:?}");
         }
     }

@@ -104,18 +104,12 @@ pub struct Response {
 impl Response {
     /// An answer with a result.
     pub fn result(id: Id, result: RawJson) -> Self {
-        Self {
-            id,
-            outcome: Outcome::Result(result),
-        }
+        Self { id, outcome: Outcome::Result(result) }
     }
 
     /// An error of our own making.
     pub fn error(id: Id, code: i32, message: &str) -> Self {
-        Self {
-            id,
-            outcome: Outcome::Error(error_object(code, message, None)),
-        }
+        Self { id, outcome: Outcome::Error(error_object(code, message, None)) }
     }
 }
 
@@ -149,10 +143,7 @@ impl Message {
     /// A notification of our own making.
     pub fn notification(method: &str, params: Option<RawJson>) -> Self {
         let params = params.map(Params::opaque);
-        Self::Notification(Notification {
-            method: method.into(),
-            params,
-        })
+        Self::Notification(Notification { method: method.into(), params })
     }
 
     /// The payload's size plus the envelope's, near enough for accounting, in bytes.
@@ -177,17 +168,11 @@ impl Message {
             Self::Request(request) => {
                 put_id(&mut head, &request.id);
                 put_method(&mut head, &request.method);
-                request
-                    .params
-                    .as_ref()
-                    .map(|p| (&b",\"params\":"[..], p.raw()))
+                request.params.as_ref().map(|p| (&b",\"params\":"[..], p.raw()))
             }
             Self::Notification(notification) => {
                 put_method(&mut head, &notification.method);
-                notification
-                    .params
-                    .as_ref()
-                    .map(|p| (&b",\"params\":"[..], p.raw()))
+                notification.params.as_ref().map(|p| (&b",\"params\":"[..], p.raw()))
             }
             Self::Response(response) => {
                 put_id(&mut head, &response.id);
@@ -199,27 +184,15 @@ impl Message {
         };
         let Some((name, raw)) = payload else {
             head.put_u8(b'}');
-            return Encoded {
-                head: head.freeze(),
-                body: Bytes::new(),
-                tail: Bytes::new(),
-            };
+            return Encoded { head: head.freeze(), body: Bytes::new(), tail: Bytes::new() };
         };
         head.put_slice(name);
         if raw.as_bytes().len() <= COPY_UP_TO {
             head.put_slice(raw.as_bytes());
             head.put_u8(b'}');
-            return Encoded {
-                head: head.freeze(),
-                body: Bytes::new(),
-                tail: Bytes::new(),
-            };
+            return Encoded { head: head.freeze(), body: Bytes::new(), tail: Bytes::new() };
         }
-        Encoded {
-            head: head.freeze(),
-            body: raw.bytes().clone(),
-            tail: Bytes::from_static(b"}"),
-        }
+        Encoded { head: head.freeze(), body: raw.bytes().clone(), tail: Bytes::from_static(b"}") }
     }
 }
 
@@ -254,9 +227,7 @@ impl Encoded {
 
     /// The pieces that are not empty, in order.
     pub fn pieces(self) -> impl Iterator<Item = Bytes> {
-        [self.head, self.body, self.tail]
-            .into_iter()
-            .filter(|piece| !piece.is_empty())
+        [self.head, self.body, self.tail].into_iter().filter(|piece| !piece.is_empty())
     }
 
     /// All of it in one buffer. Copies, unless there is only one piece.

@@ -95,6 +95,8 @@ pub enum Note {
     Misrouted(Input),
     /// The last open call of a side process has ended.
     SideFree,
+    /// The one session that the process serves is over.
+    Vacant,
     /// A message was dropped.
     Dropped(Drop),
     /// A question of the child was refused.
@@ -287,12 +289,8 @@ impl Mux {
     /// Changes whom the process serves, and returns the sessions that it serves no longer.
     fn dedicate(&mut self, owner: &Arc<Session>) -> Vec<Arc<Session>> {
         self.role = Role::Side(Arc::clone(owner));
-        let others: Vec<_> = self
-            .sessions
-            .values()
-            .filter(|session| session.id() != owner.id())
-            .cloned()
-            .collect();
+        let others: Vec<_> =
+            self.sessions.values().filter(|session| session.id() != owner.id()).cloned().collect();
         for session in &others {
             self.release(session);
         }

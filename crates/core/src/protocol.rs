@@ -38,9 +38,7 @@ impl ProtocolVersion {
 
     /// The revision named by `text`, if there is one.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|version| version.as_str() == text)
+        Self::ALL.into_iter().find(|version| version.as_str() == text)
     }
 
     /// The date that names the revision on the wire.
@@ -56,11 +54,7 @@ impl ProtocolVersion {
 
     /// Which of the two families the revision belongs to.
     pub fn era(self) -> Era {
-        if self >= Self::V2026_07_28 {
-            Era::Modern
-        } else {
-            Era::Legacy
-        }
+        if self >= Self::V2026_07_28 { Era::Modern } else { Era::Legacy }
     }
 
     /// What a legacy server answers to an `initialize` that asks for `requested`: the same
@@ -154,10 +148,7 @@ pub mod method {
 
     /// Whether the notification says that a list has to be fetched again.
     pub fn is_list_changed(method: &str) -> bool {
-        matches!(
-            method,
-            RESOURCES_LIST_CHANGED | TOOLS_LIST_CHANGED | PROMPTS_LIST_CHANGED
-        )
+        matches!(method, RESOURCES_LIST_CHANGED | TOOLS_LIST_CHANGED | PROMPTS_LIST_CHANGED)
     }
 }
 

@@ -83,12 +83,7 @@ impl ServiceSpec {
 
     /// Checks everything that could make a start fail or a bound meaningless.
     pub fn validate(&self) -> Result<(), SpecError> {
-        self.fault().map_or(Ok(()), |fault| {
-            Err(SpecError {
-                id: self.id.clone(),
-                fault,
-            })
-        })
+        self.fault().map_or(Ok(()), |fault| Err(SpecError { id: self.id.clone(), fault }))
     }
 
     fn fault(&self) -> Option<SpecFault> {
@@ -101,18 +96,10 @@ impl ServiceSpec {
         if self.args.iter().any(|arg| has_nul(arg)) {
             return Some(SpecFault::NulByte { key: "args" });
         }
-        if self
-            .cwd
-            .as_ref()
-            .is_some_and(|cwd| has_nul(cwd.as_os_str()))
-        {
+        if self.cwd.as_ref().is_some_and(|cwd| has_nul(cwd.as_os_str())) {
             return Some(SpecFault::NulByte { key: "cwd" });
         }
-        if self
-            .cwd
-            .as_ref()
-            .is_some_and(|cwd| cwd.as_os_str().is_empty())
-        {
+        if self.cwd.as_ref().is_some_and(|cwd| cwd.as_os_str().is_empty()) {
             return Some(SpecFault::EmptyCwd);
         }
         for (name, value) in &self.env {
@@ -123,12 +110,7 @@ impl ServiceSpec {
                 return Some(SpecFault::EnvValue { name: name.clone() });
             }
         }
-        limits::fault(
-            &self.restart,
-            &self.timeouts,
-            self.idle_timeout,
-            &self.limits,
-        )
+        limits::fault(&self.restart, &self.timeouts, self.idle_timeout, &self.limits)
     }
 }
 

@@ -73,11 +73,7 @@ struct Skipping {
 
 impl Skipping {
     fn new() -> Self {
-        Self {
-            scanner: Scanner::new(),
-            bytes: 0,
-            ends_with_return: false,
-        }
+        Self { scanner: Scanner::new(), bytes: 0, ends_with_return: false }
     }
 
     fn feed(&mut self, chunk: &[u8]) {
@@ -91,23 +87,14 @@ impl Skipping {
     fn into_line(self) -> Line {
         let bytes = self.bytes - u64::from(self.ends_with_return);
         let found = self.scanner.finish();
-        Line::Oversized {
-            bytes,
-            id: found.id,
-            is_response: found.is_response,
-        }
+        Line::Oversized { bytes, id: found.id, is_response: found.is_response }
     }
 }
 
 impl LineCodec {
     /// A codec for messages of at most `max_message_bytes`, line end not counted.
     pub fn new(max_message_bytes: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            scanned: 0,
-            max_bytes: max_message_bytes,
-            skipping: None,
-        }
+        Self { buffer: BytesMut::new(), scanned: 0, max_bytes: max_message_bytes, skipping: None }
     }
 
     /// Where the next bytes from the child are to be appended; has room for at least 8 KiB. Lines
@@ -120,10 +107,7 @@ impl LineCodec {
     }
 
     /// The next complete line, or `None` until more has been read.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "`None` does not mean that this is the end"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "`None` does not mean that this is the end")]
     pub fn next(&mut self) -> Option<Line> {
         loop {
             let unseen = self.buffer.get(self.scanned..).unwrap_or_default();
@@ -197,9 +181,7 @@ impl LineCodec {
         if self.skipping.is_none() && !too_long {
             return;
         }
-        self.skipping
-            .get_or_insert_with(Skipping::new)
-            .feed(&self.buffer);
+        self.skipping.get_or_insert_with(Skipping::new).feed(&self.buffer);
         self.scanned = 0;
         self.buffer.clear();
         self.release();

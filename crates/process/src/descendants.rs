@@ -11,6 +11,8 @@ mod census;
 mod table;
 
 pub(crate) use census::{census, census_blocking};
+#[cfg(test)]
+pub(crate) use table::Entry;
 pub(crate) use table::{Identity, Table};
 
 use rustix::process::{Pid, Signal};

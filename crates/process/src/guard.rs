@@ -29,10 +29,7 @@ pub struct ProcessGuard {
 impl ProcessGuard {
     /// Watches `leader` from the current runtime.
     pub(crate) fn new(leader: Leader) -> io::Result<Self> {
-        Ok(Self {
-            watch: leader.watch()?,
-            leader,
-        })
+        Ok(Self { watch: leader.watch()?, leader })
     }
 
     /// The child's process id, which is also the id of its process group and session.

@@ -69,10 +69,7 @@ pub struct Launched {
 ///
 /// Outside of a tokio runtime with I/O enabled.
 pub async fn launch(spec: &LaunchSpec) -> Result<Launched, LaunchError> {
-    let failed = |fault| LaunchError {
-        command: spec.command.clone(),
-        fault,
-    };
+    let failed = |fault| LaunchError { command: spec.command.clone(), fault };
     let started = spawner::spawn(spec).await.map_err(failed)?;
     let attach = |source| failed(LaunchFault::from_errno(source));
     Ok(Launched {

@@ -6,10 +6,15 @@ mod descendants;
 mod exit;
 mod group;
 mod guard;
+mod instance;
 mod launch;
+mod life;
 mod marker;
+mod registry;
+mod service;
 mod spawner;
 mod stderr;
+mod supervisor;
 mod terminate;
 mod usage;
 pub mod watchdog;
@@ -21,6 +26,8 @@ pub use launch::{
     INHERITED, INHERITED_PREFIXES, LaunchError, LaunchFault, LaunchSpec, Launched, launch,
 };
 pub use marker::{InstanceMarker, MARKER_VARIABLE, RunId};
+pub use registry::Registry;
+pub use service::Service;
 pub use stderr::{StderrTail, drain};
 pub use terminate::{StopLadder, StopStep, Termination};
 pub use usage::{Usage, usage};

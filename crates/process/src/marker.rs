@@ -74,11 +74,7 @@ impl RunId {
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}.{}.{}",
-            self.namespace, self.user, self.pid, self.started
-        )
+        write!(f, "{}.{}.{}.{}", self.namespace, self.user, self.pid, self.started)
     }
 }
 
@@ -96,11 +92,7 @@ pub struct InstanceMarker {
 impl InstanceMarker {
     /// The marker of the `generation`-th process that `run` started for `service`.
     pub fn new(run: RunId, service: impl Into<Arc<str>>, generation: u64) -> Self {
-        Self {
-            run,
-            service: service.into(),
-            generation,
-        }
+        Self { run, service: service.into(), generation }
     }
 
     /// The run this instance belongs to.

@@ -37,15 +37,9 @@ pub(crate) struct Started {
 /// Starts a child on the spawner thread.
 pub(crate) async fn spawn(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
     let (answer, answered) = oneshot::channel();
-    let order = Order {
-        spec: spec.clone(),
-        answer,
-    };
+    let order = Order { spec: spec.clone(), answer };
     let broken = |_| LaunchFault::ShuttingDown;
-    orders()?
-        .send(order)
-        .await
-        .map_err(|_| LaunchFault::ShuttingDown)?;
+    orders()?.send(order).await.map_err(|_| LaunchFault::ShuttingDown)?;
     // If we are dropped here, so is `answered`, and with it the child in it: it is killed.
     answered.await.map_err(broken)?
 }
@@ -126,12 +120,7 @@ fn start(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
         LaunchFault::from_errno(source)
     })?;
     let leader = leader.with_pipes(WidePipes::widen(&stdin, &stdout));
-    Ok(Started {
-        leader,
-        stdin,
-        stdout,
-        stderr,
-    })
+    Ok(Started { leader, stdin, stdout, stderr })
 }
 
 /// Ends a child that we cannot watch. It has only just begun, so its group is all there is.

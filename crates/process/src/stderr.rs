@@ -40,14 +40,8 @@ impl Default for StderrTail {
 impl StderrTail {
     /// Keeps the last `max_lines` lines, of each at most 4 KiB and of all at most 64 KiB.
     pub fn new(max_lines: usize) -> Self {
-        let kept = Kept {
-            lines: VecDeque::new(),
-            bytes: 0,
-            max_lines,
-        };
-        Self {
-            kept: Arc::new(Mutex::new(kept)),
-        }
+        let kept = Kept { lines: VecDeque::new(), bytes: 0, max_lines };
+        Self { kept: Arc::new(Mutex::new(kept)) }
     }
 
     /// The lines kept, oldest first.
@@ -112,9 +106,7 @@ impl Splitter {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        let room = MAX_LINE_BYTES
-            .saturating_sub(self.line.len())
-            .min(bytes.len());
+        let room = MAX_LINE_BYTES.saturating_sub(self.line.len()).min(bytes.len());
         self.line.extend_from_slice(&bytes[..room]);
         self.dropped += (bytes.len() - room) as u64;
     }

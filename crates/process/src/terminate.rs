@@ -86,32 +86,22 @@ pub(crate) async fn terminate(
     let began = Instant::now();
     let mut quarry = Quarry::of(leader);
     let step = ask_to_leave(leader, watch, ladder, &mut quarry).await;
-    if matches!(step, StopStep::StdinClosed | StopStep::Terminated) {
-        let patience = match step {
-            StopStep::Terminated => {
-                (ladder.stdin_grace + ladder.term_grace).saturating_sub(began.elapsed())
-            }
-            _ => ladder.term_grace,
-        };
-        ask_strays_to_leave(&mut quarry, Instant::now() + patience).await;
-    }
-    let survivors = kill_all(leader, watch, ladder.kill_wait, &mut quarry).await;
+    let is_clear = match step {
+        StopStep::StdinClosed => ask_strays_to_leave(&mut quarry, ladder.term_grace).await,
+        StopStep::Terminated => {
+            let allowed = ladder.stdin_grace + ladder.term_grace;
+            ask_strays_to_leave(&mut quarry, allowed.saturating_sub(began.elapsed())).await
+        }
+        StopStep::AlreadyExited | StopStep::Killed => false,
+    };
+    let survivors =
+        if is_clear { 0 } else { kill_all(leader, watch, ladder.kill_wait, &mut quarry).await };
     if survivors > 0 {
-        tracing::warn!(
-            pid = leader.pid(),
-            survivors,
-            "processes survive SIGKILL for now"
-        );
+        tracing::warn!(pid = leader.pid(), survivors, "processes survive SIGKILL for now");
     }
     let exit = leader.peek().unwrap_or(Exit::Unknown);
     leader.reap_later();
-    Termination {
-        exit,
-        step,
-        strays: quarry.killed.len(),
-        survivors,
-        took: began.elapsed(),
-    }
+    Termination { exit, step, strays: quarry.killed.len(), survivors, took: began.elapsed() }
 }
 
 /// Kills everything that belongs to `leader`, without a runtime and without grace, and reaps it.
@@ -138,8 +128,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LAST_PAUSE: Duration = Duration::from_millis(32);
 /// The same while strays are given time: a look costs a reading of the whole table.
 const LAST_POLITE_PAUSE: Duration = Duration::from_millis(160);
-/// How long a killed leader is waited for before the table is read: what was killed with it is
-/// mostly gone by then too, which saves a second reading.
+/// How long a killed leader is waited for before the table is read again: not for ever, because it
+/// may hang in the kernel.
 const LEADER_FIRST: Duration = Duration::from_millis(250);
 
 /// What has to go with a leader.
@@ -209,10 +199,7 @@ async fn ask_to_leave(
     if leader.peek().is_some() {
         return StopStep::AlreadyExited;
     }
-    if timeout(ladder.stdin_grace, watch.exited(leader))
-        .await
-        .is_ok()
-    {
+    if timeout(ladder.stdin_grace, watch.exited(leader)).await.is_ok() {
         return StopStep::StdinClosed;
     }
     if ladder.term_grace.is_zero() {
@@ -228,12 +215,16 @@ async fn ask_to_leave(
     }
 }
 
-/// Gives what the leader left behind until `deadline` to leave as well.
-async fn ask_strays_to_leave(quarry: &mut Quarry, deadline: Instant) {
+/// Gives what the leader left behind so much time to leave as well. Whether nothing is left.
+async fn ask_strays_to_leave(quarry: &mut Quarry, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {
-        if quarry.ask(&*census().await) == 0 || Instant::now() >= deadline {
-            return;
+        if quarry.ask(&*census().await) == 0 {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
         }
         sleep(pause).await;
         pause = (pause * 2).min(LAST_POLITE_PAUSE);
@@ -250,13 +241,14 @@ async fn kill_all(
     let deadline = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {
-        group::signal(leader.pid(), Signal::KILL);
-        // Not to be awaited for ever: a leader may hang in the kernel.
-        let _ = timeout(LEADER_FIRST.min(patience), watch.exited(leader)).await;
         let left = quarry.strike(&*census().await);
+        // Catches whoever was forked into the group since the table was read.
+        group::signal(leader.pid(), Signal::KILL);
         if (left == 0 && leader.peek().is_some()) || Instant::now() >= deadline {
             return left;
         }
+        // What was killed with the leader is mostly gone when it is, which saves a reading.
+        let _ = timeout(LEADER_FIRST.min(patience), watch.exited(leader)).await;
         sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);
     }

@@ -45,10 +45,7 @@ pub fn usage(pid: u32) -> Option<Usage> {
 /// Descendants beyond these are not counted: a fork bomb must not stall the scrape.
 const MAX_DESCENDANTS: usize = 1024;
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact for 2^53 ticks, millions of years"
-)]
+#[expect(clippy::cast_precision_loss, reason = "exact for 2^53 ticks, millions of years")]
 fn of_one(pid: u32) -> Option<Usage> {
     let content = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end_of_name = memchr::memrchr(b')', &content)?;
@@ -76,15 +73,11 @@ fn ticks_per_second() -> f64 {
 
 /// The children that any of the process's threads started.
 fn children(pid: u32) -> Vec<u32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
     threads
         .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
         .flat_map(|list| {
-            list.split_whitespace()
-                .filter_map(|id| id.parse().ok())
-                .collect::<Vec<_>>()
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -35,10 +35,7 @@ impl WatchdogLink {
     /// For running without a watchdog, for example under a debugger: children still die with us as
     /// far as the kernel sees to it, and the rest at the next start.
     pub fn unwatched() -> Self {
-        Self {
-            run: RunId::of_this_process(),
-            watched: false,
-        }
+        Self { run: RunId::of_this_process(), watched: false }
     }
 
     /// The run to mark children with.

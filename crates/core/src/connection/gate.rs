@@ -68,13 +68,7 @@ pub fn gate(service: &Arc<str>, settings: GateSettings) -> (Gate, GateKeeper) {
         state: receiver,
         demand: Arc::clone(&demand),
     };
-    (
-        gate,
-        GateKeeper {
-            state: sender,
-            demand,
-        },
-    )
+    (gate, GateKeeper { state: sender, demand })
 }
 
 impl Gate {

@@ -33,11 +33,7 @@ impl InboxLimits {
 
     /// Limits for messages of at most `message_bytes`: any session's share holds at least one.
     pub fn for_messages_of(message_bytes: usize) -> Self {
-        Self {
-            messages: Self::MESSAGES,
-            bytes: message_bytes.saturating_mul(SHARE),
-            message_bytes,
-        }
+        Self { messages: Self::MESSAGES, bytes: message_bytes.saturating_mul(SHARE), message_bytes }
     }
 }
 
@@ -155,9 +151,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.queue.fetch_sub(1, Ordering::Relaxed);
         self.session.queued_messages.fetch_sub(1, Ordering::Relaxed);
-        self.session
-            .queued_bytes
-            .fetch_sub(self.bytes.bytes(), Ordering::Relaxed);
+        self.session.queued_bytes.fetch_sub(self.bytes.bytes(), Ordering::Relaxed);
     }
 }
 
@@ -178,24 +172,15 @@ impl Inbox {
         let slot = self.slot(session, message.weight(), body)?;
         let session = Arc::clone(session);
         let input = match message {
-            Message::Request(request) => Input::Request {
-                session,
-                request,
-                reply: reply.clone(),
-                slot,
-            },
-            Message::Notification(notification) => Input::Notification {
-                session,
-                notification,
-                slot,
-            },
-            Message::Response(response) => Input::Answer {
-                session,
-                response,
-                slot,
-            },
+            Message::Request(request) => {
+                Input::Request { session, request, reply: reply.clone(), slot }
+            }
+            Message::Notification(notification) => {
+                Input::Notification { session, notification, slot }
+            }
+            Message::Response(response) => Input::Answer { session, response, slot },
         };
-        self.hand_over(input)
+        self.push(input)
     }
 
     /// Sends an `initialize` that opens `session`.
@@ -209,29 +194,24 @@ impl Inbox {
         reply: &Outlet,
     ) -> Result<(), Fault> {
         let session = Arc::clone(session);
-        self.hand_over(Input::Open {
-            session,
-            request,
-            reply: reply.clone(),
-        })
+        self.push(Input::Open { session, request, reply: reply.clone() })
     }
 
     /// Passes an input on that is already under way, such as one that another instance should serve.
-    ///
-    /// # Errors
-    /// When the instance is gone; the input is gone with it.
-    pub fn hand_over(&self, input: Input) -> Result<(), Fault> {
-        self.0
-            .sender
-            .send(input)
-            .map_err(|_| self.fault(FaultKind::Draining))
+    /// When the instance is gone, who waits for an answer is told so.
+    pub fn forward(&self, input: Input) {
+        if let Err(mpsc::error::SendError(input)) = self.0.sender.send(input) {
+            input.refuse(&self.fault(FaultKind::Draining));
+        }
+    }
+
+    fn push(&self, input: Input) -> Result<(), Fault> {
+        self.0.sender.send(input).map_err(|_| self.fault(FaultKind::Draining))
     }
 
     /// Says that `session` is over. An instance that is gone needs no telling.
     pub(super) fn close(&self, session: &Arc<Session>) {
-        let _gone = self.0.sender.send(Input::Close {
-            session: Arc::clone(session),
-        });
+        let _gone = self.0.sender.send(Input::Close { session: Arc::clone(session) });
     }
 
     /// Whether both lead to the same instance.
@@ -252,9 +232,7 @@ impl Inbox {
         let limits = &self.0.limits;
         // The weight counts an envelope that the limit on a line does not.
         if weight > limits.message_bytes.saturating_add(2048) {
-            return Err(self.fault(FaultKind::RequestTooLarge {
-                limit: limits.message_bytes,
-            }));
+            return Err(self.fault(FaultKind::RequestTooLarge { limit: limits.message_bytes }));
         }
         let overloaded = || self.fault(FaultKind::Overloaded);
         let bytes = self.0.bytes.take(weight).ok_or_else(overloaded)?;

@@ -31,11 +31,7 @@ impl OutletLimits {
 
     /// The defaults, drawing on `budget`.
     pub fn new(budget: Budget) -> Self {
-        Self {
-            messages: Self::MESSAGES,
-            bytes: Self::BYTES,
-            budget,
-        }
+        Self { messages: Self::MESSAGES, bytes: Self::BYTES, budget }
     }
 }
 
@@ -102,10 +98,7 @@ struct State {
 
 /// Makes a stream.
 pub fn outlet(limits: OutletLimits) -> (Outlet, Intake) {
-    let state = Mutex::new(State {
-        writers: 1,
-        ..State::default()
-    });
+    let state = Mutex::new(State { writers: 1, ..State::default() });
     let shared = Arc::new(Shared { limits, state });
     (Outlet(Arc::clone(&shared)), Intake(shared))
 }
@@ -145,12 +138,7 @@ impl Shared {
             state.messages += 1;
             state.bytes += weight;
         }
-        state.queue.push_back(Delivery {
-            message,
-            last,
-            fault,
-            permit,
-        });
+        state.queue.push_back(Delivery { message, last, fault, permit });
         let reader = state.reader.take();
         drop(state);
         reader.inspect(Waker::wake_by_ref);
@@ -238,11 +226,7 @@ impl Drop for Outlet {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.writers -= 1;
-        let reader = if state.writers == 0 {
-            state.reader.take()
-        } else {
-            None
-        };
+        let reader = if state.writers == 0 { state.reader.take() } else { None };
         drop(state);
         reader.inspect(Waker::wake_by_ref);
     }
@@ -268,11 +252,7 @@ impl Intake {
         if state.writers == 0 || state.ended {
             return Poll::Ready(Ok(None));
         }
-        if !state
-            .reader
-            .as_ref()
-            .is_some_and(|reader| reader.will_wake(cx.waker()))
-        {
+        if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
             state.reader = Some(cx.waker().clone());
         }
         Poll::Pending

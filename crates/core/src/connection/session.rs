@@ -163,11 +163,7 @@ impl Session {
     /// An instance other than the one behind `inbox` that has state for this session: its side
     /// process, seen from the main one.
     pub fn other_than(&self, inbox: &Inbox) -> Option<Inbox> {
-        self.facts()
-            .seen_by
-            .iter()
-            .find(|seen| !seen.same_as(inbox))
-            .cloned()
+        self.facts().seen_by.iter().find(|seen| !seen.same_as(inbox)).cloned()
     }
 
     /// The instance behind `inbox` is gone, or has forgotten the session.

@@ -146,12 +146,9 @@ pub fn parse_body(text: &Bytes) -> Result<Incoming, Rejected> {
     match elements {
         None => Err(Rejected::new(EnvelopeError::BatchTooLong)),
         Some(ranges) if ranges.is_empty() => Err(Rejected::new(EnvelopeError::EmptyBatch)),
-        Some(ranges) => Ok(Incoming::Batch(
-            ranges
-                .into_iter()
-                .map(|range| parse(&text.slice(range)))
-                .collect(),
-        )),
+        Some(ranges) => {
+            Ok(Incoming::Batch(ranges.into_iter().map(|range| parse(&text.slice(range))).collect()))
+        }
     }
 }
 
@@ -173,17 +170,12 @@ pub fn parse(text: &Bytes) -> Result<Message, Rejected> {
         Ok(id) => id,
         Err(error) => return Err(Rejected::new(error)),
     };
-    members
-        .build(text, id.clone())
-        .map_err(|error| Rejected { id, error })
+    members.build(text, id.clone()).map_err(|error| Rejected { id, error })
 }
 
 fn utf8(text: &Bytes) -> Result<&str, Rejected> {
-    std::str::from_utf8(text).map_err(|error| {
-        Rejected::new(EnvelopeError::NotUtf8 {
-            at: error.valid_up_to(),
-        })
-    })
+    std::str::from_utf8(text)
+        .map_err(|error| Rejected::new(EnvelopeError::NotUtf8 { at: error.valid_up_to() }))
 }
 
 /// Where the envelope's members stand.
@@ -245,20 +237,14 @@ impl Members {
             (Some(method), None, None) => self.call(text, id, &method),
             (None, Some(result), None) => {
                 let id = id.ok_or(EnvelopeError::IdMissing)?;
-                Ok(Message::Response(Response {
-                    id,
-                    outcome: Outcome::Result(result),
-                }))
+                Ok(Message::Response(Response { id, outcome: Outcome::Result(result) }))
             }
             (None, None, Some(error)) => {
                 let id = id.ok_or(EnvelopeError::IdMissing)?;
                 if !error.as_bytes().starts_with(b"{") {
                     return Err(EnvelopeError::ErrorKind);
                 }
-                Ok(Message::Response(Response {
-                    id,
-                    outcome: Outcome::Error(error),
-                }))
+                Ok(Message::Response(Response { id, outcome: Outcome::Error(error) }))
             }
             (None, None, None) => Err(EnvelopeError::Nothing),
             _ => Err(EnvelopeError::Ambiguous),
@@ -271,10 +257,7 @@ impl Members {
         id: Option<Id>,
         method: &RawJson,
     ) -> Result<Message, EnvelopeError> {
-        let method = method
-            .as_string()
-            .ok_or(EnvelopeError::Method)?
-            .into_boxed_str();
+        let method = method.as_string().ok_or(EnvelopeError::Method)?.into_boxed_str();
         let params = self.raw(3, text).as_ref().map(Params::inspect).transpose();
         let params = params.map_err(EnvelopeError::Params)?;
         Ok(match id {

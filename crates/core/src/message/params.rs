@@ -40,10 +40,7 @@ struct Span {
 impl Span {
     fn at(range: &Range<usize>, offset: usize) -> Self {
         let narrow = |position: usize| u32::try_from(position + offset).unwrap_or(0);
-        Self {
-            start: narrow(range.start),
-            end: narrow(range.end),
-        }
+        Self { start: narrow(range.start), end: narrow(range.end) }
     }
 
     fn range(self) -> Option<Range<usize>> {
@@ -117,10 +114,7 @@ impl Params {
                 continue;
             };
             if std::mem::replace(&mut seen[index], true) {
-                return Err(MemberError::Duplicate(format!(
-                    "params.{}",
-                    ACTED_ON[index]
-                )));
+                return Err(MemberError::Duplicate(format!("params.{}", ACTED_ON[index])));
             }
             match ACTED_ON[index] {
                 "_meta" => meta = Some(value),
@@ -294,10 +288,7 @@ pub(super) fn recognise(key: &str, names: &[&'static str]) -> Result<Option<usiz
             return Ok(Some(index));
         }
         if folds_to(key, name) {
-            return Err(MemberError::CaseVariant {
-                found: key.to_owned(),
-                meant: name,
-            });
+            return Err(MemberError::CaseVariant { found: key.to_owned(), meant: name });
         }
     }
     Ok(None)
@@ -327,9 +318,7 @@ fn fold(c: char) -> char {
 /// readers would agree on.
 fn members(object: &str) -> Result<Vec<Member<'_>>, MemberError> {
     let mut deserializer = serde_json::Deserializer::from_str(object);
-    deserializer
-        .deserialize_map(Members { text: object })
-        .map_err(|_| MemberError::Undecodable)
+    deserializer.deserialize_map(Members { text: object }).map_err(|_| MemberError::Undecodable)
 }
 
 type Member<'a> = (Cow<'a, str>, Range<usize>);

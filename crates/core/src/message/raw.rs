@@ -19,12 +19,7 @@ impl RawJson {
     pub fn new(text: &Bytes) -> Result<Self, serde_json::Error> {
         serde_json::from_slice::<&serde_json::value::RawValue>(text)?;
         let start = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        let end = text.len()
-            - text
-                .iter()
-                .rev()
-                .take_while(|b| b.is_ascii_whitespace())
-                .count();
+        let end = text.len() - text.iter().rev().take_while(|b| b.is_ascii_whitespace()).count();
         Ok(Self::checked(text, start, end))
     }
 
@@ -59,10 +54,7 @@ impl RawJson {
 
     /// Text that this crate wrote itself.
     pub(crate) fn trusted(text: Bytes) -> Self {
-        debug_assert!(
-            serde_json::from_slice::<serde_json::Value>(&text).is_ok(),
-            "{text:?}"
-        );
+        debug_assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok(), "{text:?}");
         Self(text)
     }
 
@@ -103,9 +95,7 @@ impl fmt::Debug for RawJson {
 
 /// Writes `content` as a JSON string.
 pub(crate) fn put_string(out: &mut BytesMut, content: &str) {
-    let plain = content
-        .bytes()
-        .all(|b| b >= 0x20 && b != b'"' && b != b'\\');
+    let plain = content.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\');
     if plain {
         out.put_u8(b'"');
         out.put_slice(content.as_bytes());

@@ -38,10 +38,7 @@ pub(super) enum CallKind {
 
 impl Call {
     pub(super) fn ours(kind: CallKind) -> Self {
-        Self {
-            kind,
-            deadline: None,
-        }
+        Self { kind, deadline: None }
     }
 }
 
@@ -88,31 +85,14 @@ impl Mux {
     pub fn client(&mut self, input: Input, now: Instant) {
         self.last_used = now;
         match input {
-            Input::Open {
-                session,
-                request,
-                reply,
-            } => self.open(session, request, reply, now),
-            Input::Request {
-                session,
-                request,
-                reply,
-                slot,
-            } => {
+            Input::Open { session, request, reply } => self.open(session, request, reply, now),
+            Input::Request { session, request, reply, slot } => {
                 self.request(session, request, reply, slot, now);
             }
-            Input::Notification {
-                session,
-                notification,
-                slot,
-            } => {
+            Input::Notification { session, notification, slot } => {
                 self.notification(&session, notification, slot, now);
             }
-            Input::Answer {
-                session,
-                response,
-                slot,
-            } => {
+            Input::Answer { session, response, slot } => {
                 self.answer(&session, response, slot, now);
             }
             Input::Close { session } => self.close(&session, now),
@@ -120,11 +100,7 @@ impl Mux {
     }
 
     fn open(&mut self, session: Arc<Session>, request: Request, reply: Outlet, now: Instant) {
-        let opening = Opening {
-            session,
-            request,
-            reply,
-        };
+        let opening = Opening { session, request, reply };
         if matches!(self.role, Role::Own(_)) {
             self.opening = Some(opening);
             if self.phase == Phase::Handshake {
@@ -132,11 +108,7 @@ impl Mux {
             }
             return;
         }
-        let Some(handshake) = self
-            .handshake
-            .as_ref()
-            .filter(|_| self.phase == Phase::Ready)
-        else {
+        let Some(handshake) = self.handshake.as_ref().filter(|_| self.phase == Phase::Ready) else {
             return opening.fail(&self.fault(FaultKind::Starting));
         };
         let result = handshake.result_for(opening.session.profile().version);
@@ -161,8 +133,7 @@ impl Mux {
             method: method::INITIALIZE.into(),
             params: opening.request.params.clone(),
         };
-        self.calls
-            .insert(id, Call::ours(CallKind::Opening(opening)));
+        self.calls.insert(id, Call::ours(CallKind::Opening(opening)));
         self.outgoing.push(Message::Request(forwarded), None, None);
     }
 
@@ -188,17 +159,8 @@ impl Mux {
             let text = "this session is initialized already";
             return answer_error(&reply, request.id, code::INVALID_REQUEST, text);
         }
-        if self
-            .role
-            .owner()
-            .is_some_and(|owner| owner.id() != session.id())
-        {
-            let input = Input::Request {
-                session,
-                request,
-                reply,
-                slot,
-            };
+        if self.role.owner().is_some_and(|owner| owner.id() != session.id()) {
+            let input = Input::Request { session, request, reply, slot };
             return self.note(Note::Misrouted(input));
         }
         if !self.attach(&session) {
@@ -206,12 +168,7 @@ impl Mux {
         }
         let name = asked_name(&request);
         if self.belongs_aside(&session, &request.method, name.as_deref()) {
-            let input = Input::Request {
-                session,
-                request,
-                reply,
-                slot,
-            };
+            let input = Input::Request { session, request, reply, slot };
             return self.note(Note::NeedsSide(input));
         }
         let mut subscribes = None;
@@ -259,21 +216,10 @@ impl Mux {
         }
         self.client_calls += 1;
         let deadline = Some(now + self.settings.request_timeout);
-        self.calls.insert(
-            id,
-            Call {
-                kind: CallKind::Client(call),
-                deadline,
-            },
-        );
+        self.calls.insert(id, Call { kind: CallKind::Client(call), deadline });
         self.sweep_by(now);
-        let message = Request {
-            id: Id::from_number(id),
-            method: request.method,
-            params,
-        };
-        self.outgoing
-            .push(Message::Request(message), Some(id), Some(slot));
+        let message = Request { id: Id::from_number(id), method: request.method, params };
+        self.outgoing.push(Message::Request(message), Some(id), Some(slot));
     }
 
     /// Whether a call is known to ask its client something, and this process serves others too.
@@ -304,9 +250,7 @@ impl Mux {
             method::INITIALIZED if !matches!(self.role, Role::Own(_)) => {}
             // Roots belong to one client; a process that others use too must not hear of them.
             method::ROOTS_LIST_CHANGED if matches!(self.role, Role::Main) => {}
-            _ => self
-                .outgoing
-                .push(Message::Notification(notification), None, Some(slot)),
+            _ => self.outgoing.push(Message::Notification(notification), None, Some(slot)),
         }
     }
 
@@ -320,36 +264,26 @@ impl Mux {
         let Some(id) = notification.params.as_ref().and_then(Params::request_id) else {
             return self.note(Note::Dropped(Drop::AmbiguousCancel));
         };
-        let matching = self
-            .calls
-            .iter()
-            .filter_map(|(ours, call)| match &call.kind {
-                CallKind::Client(call)
-                    if call.session.id() == session.id() && *call.id.raw() == id =>
-                {
-                    Some(*ours)
-                }
-                _ => None,
-            });
+        let matching = self.calls.iter().filter_map(|(ours, call)| match &call.kind {
+            CallKind::Client(call) if call.session.id() == session.id() && *call.id.raw() == id => {
+                Some(*ours)
+            }
+            _ => None,
+        });
         let matching: Vec<u64> = matching.take(2).collect();
         let &[ours] = &matching[..] else {
             if matching.is_empty() && matches!(self.role, Role::Main) {
                 // It may run in a side process of this session.
                 if let Some(other) = session.other_than(&self.inbox) {
-                    let input = Input::Notification {
-                        session: Arc::clone(session),
-                        notification,
-                        slot,
-                    };
-                    let _gone = other.hand_over(input);
+                    let input =
+                        Input::Notification { session: Arc::clone(session), notification, slot };
+                    other.forward(input);
                     return;
                 }
             }
             return self.note(Note::Dropped(Drop::AmbiguousCancel));
         };
-        let params = notification
-            .params
-            .map(|p| p.with_request_id(Id::from_number(ours).raw()));
+        let params = notification.params.map(|p| p.with_request_id(Id::from_number(ours).raw()));
         if let Some(call) = self.remove_call(ours, now) {
             self.forget_subscribing(&call);
             if let CallKind::Client(call) = call.kind {
@@ -363,12 +297,8 @@ impl Mux {
         if self.outgoing.withdraw(ours) {
             return; // The child never saw it.
         }
-        let forwarded = Notification {
-            method: method::CANCELLED.into(),
-            params,
-        };
-        self.outgoing
-            .push(Message::Notification(forwarded), None, Some(slot));
+        let forwarded = Notification { method: method::CANCELLED.into(), params };
+        self.outgoing.push(Message::Notification(forwarded), None, Some(slot));
     }
 
     /// The session is over: nothing of it stays.
@@ -376,8 +306,10 @@ impl Mux {
         self.cancel_calls_of(session.id(), "the session has ended", now);
         self.release(session);
         session.unseen_by(&self.inbox);
-        if !matches!(self.role, Role::Own(_)) {
-            self.restore_level(now);
+        match self.role.owner() {
+            None => self.restore_level(now),
+            Some(owner) if owner.id() == session.id() => self.note(Note::Vacant),
+            Some(_) => {}
         }
     }
 
@@ -414,11 +346,7 @@ impl Mux {
         let reason = RawJson::string(reason);
         let params = format!(r#"{{"requestId":{id},"reason":{}}}"#, reason.as_str());
         let params = RawJson::trusted(params.into());
-        self.outgoing.push(
-            Message::notification(method::CANCELLED, Some(params)),
-            None,
-            None,
-        );
+        self.outgoing.push(Message::notification(method::CANCELLED, Some(params)), None, None);
     }
 
     /// Takes a call out of the table and of every count.
@@ -438,17 +366,12 @@ impl Mux {
     /// Gives the child's answer to the client whose call this was.
     pub(super) fn deliver_answer(&mut self, call: ClientCall, outcome: Outcome) {
         let id = call.id.clone();
-        let answer = Message::Response(Response {
-            id: call.id,
-            outcome,
-        });
+        let answer = Message::Response(Response { id: call.id, outcome });
         match call.reply.answer(answer, None) {
             Ok(()) => {}
             Err(Undelivered::Exhausted) => {
                 let held = self.fault(FaultKind::AnswersHeld);
-                let _gone = call
-                    .reply
-                    .answer(Message::Response(held.answer(id)), Some(held));
+                let _gone = call.reply.answer(Message::Response(held.answer(id)), Some(held));
                 self.note(Note::Dropped(Drop::SlowClient));
             }
             Err(_) => self.note(Note::Dropped(Drop::NoReceiver)),
@@ -482,19 +405,13 @@ impl Mux {
     }
 
     fn lowest_level(&self) -> Option<LogLevel> {
-        self.sessions
-            .values()
-            .filter_map(|session| session.log_level())
-            .min()
+        self.sessions.values().filter_map(|session| session.log_level()).min()
     }
 
     /// Sets the child to the lowest level that is wanted now, where that has changed.
     pub(super) fn restore_level(&mut self, _now: Instant) {
         let lowest = self.lowest_level();
-        let logging = self
-            .handshake
-            .as_ref()
-            .is_some_and(super::Handshake::logging);
+        let logging = self.handshake.as_ref().is_some_and(super::Handshake::logging);
         if self.phase != Phase::Ready || !logging || lowest.is_none() || lowest == self.level_sent {
             return;
         }
@@ -510,11 +427,7 @@ impl Mux {
         let id = self.fresh_id();
         self.calls.insert(id, Call::ours(CallKind::Unheeded));
         let params = Some(Params::opaque(params));
-        let request = Request {
-            id: Id::from_number(id),
-            method: method.into(),
-            params,
-        };
+        let request = Request { id: Id::from_number(id), method: method.into(), params };
         self.outgoing.push(Message::Request(request), None, None);
     }
 }

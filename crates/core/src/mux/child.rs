@@ -36,11 +36,7 @@ impl Mux {
     fn unreadable(&mut self, rejected: &Rejected, now: Instant) {
         self.note(Note::Noise);
         let id = rejected.id.as_ref().and_then(Id::as_number);
-        self.fail_answer(
-            id,
-            FaultKind::MalformedAnswer(rejected.explanation().into()),
-            now,
-        );
+        self.fail_answer(id, FaultKind::MalformedAnswer(rejected.explanation().into()), now);
     }
 
     fn fail_answer(&mut self, id: Option<u64>, kind: FaultKind, now: Instant) {
@@ -56,10 +52,7 @@ impl Mux {
     }
 
     fn answered(&mut self, response: Response, now: Instant) {
-        let call = response
-            .id
-            .as_number()
-            .and_then(|id| self.remove_call(id, now));
+        let call = response.id.as_number().and_then(|id| self.remove_call(id, now));
         let Some(call) = call else {
             // Never asked, answered before, cancelled or given up.
             return self.note(Note::Dropped(Drop::UnknownId));
@@ -77,10 +70,7 @@ impl Mux {
                     Outcome::Result(_) => None,
                     Outcome::Error(error) => Some(Arc::from(error.as_str())),
                 };
-                let answer = Response {
-                    id: opening.request.id,
-                    outcome: response.outcome,
-                };
+                let answer = Response { id: opening.request.id, outcome: response.outcome };
                 let _gone = opening.reply.answer(Message::Response(answer), None);
                 if let Some(why) = refused {
                     opening.session.end();
@@ -109,19 +99,14 @@ impl Mux {
     /// Goes by its token, which is the number we gave the call.
     fn progress(&mut self, notification: Notification, now: Instant) {
         let params = notification.params.as_ref();
-        let id = params
-            .and_then(Params::progress_token)
-            .and_then(|t| t.as_str().parse().ok());
+        let id = params.and_then(Params::progress_token).and_then(|t| t.as_str().parse().ok());
         let call = id.and_then(|id| self.client_call(id));
         let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_ref()?))) else {
             return self.note(Note::Dropped(Drop::UnownedProgress));
         };
         let params = params.map(|params| params.with_progress_token(token));
         let outlet = call.reply.clone();
-        let message = Notification {
-            method: notification.method,
-            params,
-        };
+        let message = Notification { method: notification.method, params };
         self.extend(id.unwrap_or_default(), now);
         self.deliver(&outlet, Message::Notification(message));
     }
@@ -176,39 +161,25 @@ impl Mux {
             return self.note(Note::Dropped(Drop::NotForwarded));
         }
         for session in receivers {
-            self.deliver(
-                session.outlet(),
-                Message::Notification(notification.clone()),
-            );
+            self.deliver(session.outlet(), Message::Notification(notification.clone()));
         }
     }
 
     fn list_changed(&mut self, notification: &Notification) {
         let sessions: Vec<_> = self.sessions.values().cloned().collect();
         for session in sessions {
-            let sent = session
-                .outlet()
-                .deliver_once(Message::Notification(notification.clone()));
+            let sent = session.outlet().deliver_once(Message::Notification(notification.clone()));
             self.count(sent);
         }
     }
 
     fn elicitation_complete(&mut self, notification: Notification) {
-        let id = notification
-            .params
-            .as_ref()
-            .and_then(Params::elicitation_id);
-        let found = self
-            .elicitations
-            .iter()
-            .position(|e| Some(&e.id) == id.as_ref());
+        let id = notification.params.as_ref().and_then(Params::elicitation_id);
+        let found = self.elicitations.iter().position(|e| Some(&e.id) == id.as_ref());
         let Some(elicitation) = found.and_then(|at| self.elicitations.remove(at)) else {
             return self.note(Note::Dropped(Drop::NotForwarded));
         };
-        self.deliver(
-            elicitation.session.outlet(),
-            Message::Notification(notification),
-        );
+        self.deliver(elicitation.session.outlet(), Message::Notification(notification));
     }
 
     /// A notification nobody knows. With one session there is no doubt whose it is.

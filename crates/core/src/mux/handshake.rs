@@ -78,14 +78,8 @@ impl Handshake {
         let declares = |listed: &Option<Listed>| listed.as_ref().is_some_and(|l| l.list_changed);
         let list_changed = [
             (declares(&capabilities.tools), method::TOOLS_LIST_CHANGED),
-            (
-                declares(&capabilities.prompts),
-                method::PROMPTS_LIST_CHANGED,
-            ),
-            (
-                declares(&capabilities.resources),
-                method::RESOURCES_LIST_CHANGED,
-            ),
+            (declares(&capabilities.prompts), method::PROMPTS_LIST_CHANGED),
+            (declares(&capabilities.resources), method::RESOURCES_LIST_CHANGED),
         ];
         let at = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
         let version_at =
@@ -168,11 +162,7 @@ impl Mux {
             self.forward_opening(now);
             return;
         }
-        let capabilities = if self.settings.interactive {
-            CAPABILITIES
-        } else {
-            "{}"
-        };
+        let capabilities = if self.settings.interactive { CAPABILITIES } else { "{}" };
         let params = format!(
             r#"{{"protocolVersion":"{}","capabilities":{capabilities},"clientInfo":{{"name":"standpipe","version":"{}"}}}}"#,
             ProtocolVersion::LATEST_LEGACY,
@@ -197,8 +187,7 @@ impl Mux {
         match read {
             Ok(handshake) => {
                 let again = self.handshake.replace(handshake).is_some();
-                self.outgoing
-                    .push(Message::notification(method::INITIALIZED, None), None, None);
+                self.outgoing.push(Message::notification(method::INITIALIZED, None), None, None);
                 self.phase = Phase::Ready;
                 self.note(Note::Ready);
                 self.restore(again, now);
@@ -214,15 +203,10 @@ impl Mux {
         if !again {
             return;
         }
-        let changed = self
-            .handshake
-            .as_ref()
-            .map_or(&[][..], |h| &h.list_changed[..]);
+        let changed = self.handshake.as_ref().map_or(&[][..], |h| &h.list_changed[..]);
         for session in self.sessions.values() {
             for name in changed {
-                let _gone = session
-                    .outlet()
-                    .deliver_once(Message::notification(name, None));
+                let _gone = session.outlet().deliver_once(Message::notification(name, None));
             }
         }
     }

@@ -49,11 +49,7 @@ impl Batch {
 impl Outgoing {
     /// Queues a line that a client caused.
     pub(super) fn push(&mut self, message: Message, call: Option<u64>, slot: Option<Slot>) {
-        self.queue.push_back(Entry {
-            message,
-            call,
-            slot,
-        });
+        self.queue.push_back(Entry { message, call, slot });
     }
 
     /// Queues a line that the child itself caused. `false` when it reads so little that it gets none.
@@ -62,11 +58,7 @@ impl Outgoing {
             return false;
         }
         self.unprompted += 1;
-        self.queue.push_back(Entry {
-            message,
-            call: None,
-            slot: None,
-        });
+        self.queue.push_back(Entry { message, call: None, slot: None });
         true
     }
 

@@ -43,9 +43,7 @@ impl Question {
         let reason = RawJson::string(reason);
         let params = format!(r#"{{"requestId":{number},"reason":{}}}"#, reason.as_str());
         let params = RawJson::trusted(params.into());
-        let _gone = self
-            .outlet
-            .deliver(Message::notification(method::CANCELLED, Some(params)));
+        let _gone = self.outlet.deliver(Message::notification(method::CANCELLED, Some(params)));
     }
 }
 
@@ -90,15 +88,9 @@ impl Mux {
                 return Err(Self::undeclared(&request.method));
             }
             let call = self.asking.iter().max().copied();
-            let outlet = call
-                .and_then(|id| self.client_call(id))
-                .map(|call| call.reply.clone());
+            let outlet = call.and_then(|id| self.client_call(id)).map(|call| call.reply.clone());
             let outlet = outlet.unwrap_or_else(|| session.outlet().clone());
-            return Ok(Addressee {
-                session,
-                outlet,
-                call,
-            });
+            return Ok(Addressee { session, outlet, call });
         }
         if !self.settings.interactive {
             return Err(Refusal::Disabled);
@@ -130,17 +122,12 @@ impl Mux {
             method,
             method::SAMPLING_CREATE_MESSAGE | method::ELICITATION_CREATE | method::ROOTS_LIST
         );
-        if known {
-            Refusal::Undeclared
-        } else {
-            Refusal::UnknownMethod
-        }
+        if known { Refusal::Undeclared } else { Refusal::UnknownMethod }
     }
 
     fn mark(&self, id: u64) {
         if let Some(call) = self.client_call(id) {
-            self.marks
-                .mark(&call.method, call.name.as_deref().unwrap_or_default());
+            self.marks.mark(&call.method, call.name.as_deref().unwrap_or_default());
         }
     }
 
@@ -171,16 +158,9 @@ impl Mux {
             if self.elicitations.len() >= MAX_ELICITATIONS {
                 self.elicitations.pop_front();
             }
-            self.elicitations.push_back(UrlElicitation {
-                id,
-                session: Arc::clone(&to.session),
-            });
+            self.elicitations.push_back(UrlElicitation { id, session: Arc::clone(&to.session) });
         }
-        let message = Request {
-            id: ours,
-            method: request.method.clone(),
-            params,
-        };
+        let message = Request { id: ours, method: request.method.clone(), params };
         if to.outlet.deliver(Message::Request(message)).is_err() {
             to.session.forget_question(number);
             return self.refuse(&request, Refusal::Unanswered);
@@ -207,31 +187,24 @@ impl Mux {
                 "several calls are open in this process, so it is not known whose client is asked; \
                  calling again will work",
             ),
-            Refusal::NoCall => (
-                code::METHOD_NOT_FOUND,
-                "no call is open, and no single client owns this process",
-            ),
-            Refusal::Undeclared => (
-                code::METHOD_NOT_FOUND,
-                "the client of this call did not declare the capability",
-            ),
-            Refusal::Disabled => (
-                code::METHOD_NOT_FOUND,
-                "this service is configured not to ask its clients",
-            ),
+            Refusal::NoCall => {
+                (code::METHOD_NOT_FOUND, "no call is open, and no single client owns this process")
+            }
+            Refusal::Undeclared => {
+                (code::METHOD_NOT_FOUND, "the client of this call did not declare the capability")
+            }
+            Refusal::Disabled => {
+                (code::METHOD_NOT_FOUND, "this service is configured not to ask its clients")
+            }
             Refusal::UnknownMethod => (code::METHOD_NOT_FOUND, "no client can be asked this"),
             Refusal::Unanswered => (code::INTERNAL_ERROR, "the client cannot be reached"),
         };
         let text = format!("{} was refused: {why}", request.method);
-        self.answer_child(
-            request.id.clone(),
-            Outcome::Error(error_object(code, &text, None)),
-        );
+        self.answer_child(request.id.clone(), Outcome::Error(error_object(code, &text, None)));
     }
 
     fn answer_child(&mut self, id: Id, outcome: Outcome) {
-        self.outgoing
-            .push_unprompted(Message::Response(Response { id, outcome }));
+        self.outgoing.push_unprompted(Message::Response(Response { id, outcome }));
     }
 
     /// A client's answer to a question.
@@ -254,17 +227,10 @@ impl Mux {
         if roots {
             // Servers keep roots: from here on the process is this client's.
             let others = self.dedicate(session);
-            self.note(Note::RootsGiven {
-                owner: Arc::clone(session),
-                others,
-            });
+            self.note(Note::RootsGiven { owner: Arc::clone(session), others });
         }
-        let answer = Response {
-            id: question.child_id,
-            outcome: response.outcome,
-        };
-        self.outgoing
-            .push(Message::Response(answer), None, Some(slot));
+        let answer = Response { id: question.child_id, outcome: response.outcome };
+        self.outgoing.push(Message::Response(answer), None, Some(slot));
     }
 
     /// A client reports progress on a question; only the one that was asked may.
@@ -274,34 +240,21 @@ impl Mux {
         notification: &Notification,
         slot: Slot,
     ) {
-        let token = notification
-            .params
-            .as_ref()
-            .and_then(Params::progress_token);
+        let token = notification.params.as_ref().and_then(Params::progress_token);
         let number = token.and_then(|token| token.as_str().parse().ok());
         let question = number.and_then(|number| self.questions.get(&(session.id(), number)));
         let Some(token) = question.and_then(|question| question.token.as_ref()) else {
             return self.note(Note::Dropped(Drop::UnownedProgress));
         };
-        let params = notification
-            .params
-            .as_ref()
-            .map(|params| params.with_progress_token(token));
-        let forwarded = Notification {
-            method: method::PROGRESS.into(),
-            params,
-        };
-        self.outgoing
-            .push(Message::Notification(forwarded), None, Some(slot));
+        let params = notification.params.as_ref().map(|params| params.with_progress_token(token));
+        let forwarded = Notification { method: method::PROGRESS.into(), params };
+        self.outgoing.push(Message::Notification(forwarded), None, Some(slot));
     }
 
     /// The child withdraws a question.
     pub(super) fn withdrawn_by_child(&mut self, params: Option<&Params>, now: Instant) {
         let id = params.and_then(Params::request_id);
-        let found = self
-            .questions
-            .iter()
-            .find(|(_, q)| Some(q.child_id.raw()) == id.as_ref());
+        let found = self.questions.iter().find(|(_, q)| Some(q.child_id.raw()) == id.as_ref());
         let Some(key) = found.map(|(key, _)| *key) else {
             return self.note(Note::Dropped(Drop::AmbiguousCancel));
         };
@@ -313,17 +266,12 @@ impl Mux {
 
     /// A session goes: the child learns that its questions stay unanswered.
     pub(super) fn decline_questions_of(&mut self, session: &Session) {
-        let keys: Vec<_> = self
-            .questions
-            .keys()
-            .filter(|key| key.0 == session.id())
-            .copied()
-            .collect();
+        let keys: Vec<_> =
+            self.questions.keys().filter(|key| key.0 == session.id()).copied().collect();
         for key in keys {
             self.give_up_question(key, "the client has gone");
         }
-        self.elicitations
-            .retain(|elicitation| elicitation.session.id() != session.id());
+        self.elicitations.retain(|elicitation| elicitation.session.id() != session.id());
     }
 
     /// Nobody will answer: the child is told, and the client that it need not.
@@ -343,10 +291,7 @@ impl Mux {
         let Some(call) = self.client_call_mut(call) else {
             return;
         };
-        let parked = call.parked.get_or_insert(Parked {
-            questions: 0,
-            since: now,
-        });
+        let parked = call.parked.get_or_insert(Parked { questions: 0, since: now });
         parked.questions += 1;
     }
 

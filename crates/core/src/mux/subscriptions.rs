@@ -36,10 +36,7 @@ struct Waiting {
 impl Mux {
     /// Decides about a `resources/subscribe`: `Some` to forward it (with the URI where the answer
     /// is for others too), `None` when it was answered or waits for another's answer.
-    #[expect(
-        clippy::option_option,
-        reason = "handled here or forwarded; with or without a URI"
-    )]
+    #[expect(clippy::option_option, reason = "handled here or forwarded; with or without a URI")]
     pub(super) fn may_subscribe(
         &mut self,
         session: &Arc<Session>,
@@ -65,11 +62,7 @@ impl Mux {
             let _gone = reply.answer(done, None);
         } else {
             let (session, reply) = (Arc::clone(session), reply.clone());
-            watched.waiting.push(Waiting {
-                session,
-                id: id.clone(),
-                reply,
-            });
+            watched.waiting.push(Waiting { session, id: id.clone(), reply });
         }
         None
     }
@@ -83,9 +76,7 @@ impl Mux {
         if let Outcome::Result(result) = outcome {
             watched.answer = Some(result.clone());
             watched.subscribers.insert(session.id());
-            watched
-                .subscribers
-                .extend(waiting.iter().map(|waiting| waiting.session.id()));
+            watched.subscribers.extend(waiting.iter().map(|waiting| waiting.session.id()));
         } else {
             self.resources.remove(uri);
             session.unsubscribe(uri);
@@ -94,10 +85,7 @@ impl Mux {
             if matches!(outcome, Outcome::Error(_)) {
                 session.unsubscribe(uri);
             }
-            let answer = Response {
-                id,
-                outcome: outcome.clone(),
-            };
+            let answer = Response { id, outcome: outcome.clone() };
             let _gone = reply.answer(Message::Response(answer), None);
         }
     }
@@ -152,27 +140,17 @@ impl Mux {
         let ids: HashSet<SessionId> = if let Some(watched) = self.resources.get(uri) {
             watched.subscribers.clone()
         } else {
-            let parts = self
-                .resources
-                .iter()
-                .filter(|(watched, _)| part_of(watched));
-            parts
-                .flat_map(|(_, watched)| watched.subscribers.iter().copied())
-                .collect()
+            let parts = self.resources.iter().filter(|(watched, _)| part_of(watched));
+            parts.flat_map(|(_, watched)| watched.subscribers.iter().copied()).collect()
         };
-        ids.iter()
-            .filter_map(|id| self.sessions.get(id))
-            .cloned()
-            .collect()
+        ids.iter().filter_map(|id| self.sessions.get(id)).cloned().collect()
     }
 
     /// Drops a session's subscriptions here; the child is told where it was the last.
     pub(super) fn drop_subscriptions_of(&mut self, session: &Arc<Session>) {
         let mut unwatched = Vec::new();
         self.resources.retain(|uri, watched| {
-            watched
-                .waiting
-                .retain(|waiting| waiting.session.id() != session.id());
+            watched.waiting.retain(|waiting| waiting.session.id() != session.id());
             let was = watched.subscribers.remove(&session.id());
             let last = was && watched.subscribers.is_empty() && watched.answer.is_some();
             if last {

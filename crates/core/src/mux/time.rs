@@ -26,10 +26,7 @@ impl Mux {
         if self.sweep_at.is_some() {
             return;
         }
-        let shortest = self
-            .settings
-            .request_timeout
-            .min(self.settings.question_timeout);
+        let shortest = self.settings.request_timeout.min(self.settings.question_timeout);
         self.sweep_at = Some(now + (shortest / 16).clamp(SWEEP_MIN, SWEEP_MAX));
     }
 
@@ -68,12 +65,8 @@ impl Mux {
     }
 
     fn sweep_questions(&mut self, now: Instant) {
-        let late: Vec<_> = self
-            .questions
-            .iter()
-            .filter(|(_, q)| q.deadline <= now)
-            .map(|(key, _)| *key)
-            .collect();
+        let late: Vec<_> =
+            self.questions.iter().filter(|(_, q)| q.deadline <= now).map(|(key, _)| *key).collect();
         for key in late {
             let call = self.question_call(&key);
             self.give_up_question(key, "the client did not answer in time");

@@ -31,11 +31,7 @@ impl IdlePolicy {
         let Some(deadline) = activity.last_used.checked_add(timeout) else {
             return IdleVerdict::Keep;
         };
-        if deadline <= now {
-            IdleVerdict::Stop
-        } else {
-            IdleVerdict::CheckAt(deadline)
-        }
+        if deadline <= now { IdleVerdict::Stop } else { IdleVerdict::CheckAt(deadline) }
     }
 }
 

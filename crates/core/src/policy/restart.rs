@@ -52,11 +52,7 @@ pub struct RestartPolicy {
 impl RestartPolicy {
     /// A policy without a history.
     pub const fn new(settings: RestartSettings) -> Self {
-        Self {
-            settings,
-            failures: 0,
-            last_restart: None,
-        }
+        Self { settings, failures: 0, last_restart: None }
     }
 
     /// Records an end that nobody asked for and decides what follows.
@@ -79,16 +75,11 @@ impl RestartPolicy {
             }
             now.checked_add(self.backoff(jitter))
         } else {
-            self.last_restart
-                .and_then(|last| last.checked_add(self.settings.cooldown))
+            self.last_restart.and_then(|last| last.checked_add(self.settings.cooldown))
         };
         let at = not_before.map_or(now, |not_before| not_before.max(now));
         self.last_restart = Some(at);
-        if at > now {
-            Decision::RestartAt(at)
-        } else {
-            Decision::RestartNow
-        }
+        if at > now { Decision::RestartAt(at) } else { Decision::RestartNow }
     }
 
     /// Forgets everything: somebody intervened.
@@ -109,20 +100,11 @@ impl RestartPolicy {
     /// `backoff_min`, doubled for each failure after the first, up to `backoff_max`; then up to a
     /// fifth more or less, never outside of the two.
     fn backoff(&self, jitter: f64) -> Duration {
-        let RestartSettings {
-            backoff_min,
-            backoff_max,
-            ..
-        } = self.settings;
+        let RestartSettings { backoff_min, backoff_max, .. } = self.settings;
         let doublings = self.failures.saturating_sub(1).min(31);
         let base = backoff_min.saturating_mul(1 << doublings).min(backoff_max);
         // NaN compares with nothing, so it has to be replaced before clamping.
-        let jitter = if jitter.is_nan() {
-            0.5
-        } else {
-            jitter.clamp(0.0, 1.0)
-        };
-        base.mul_f64(0.8 + 0.4 * jitter)
-            .clamp(backoff_min, backoff_max)
+        let jitter = if jitter.is_nan() { 0.5 } else { jitter.clamp(0.0, 1.0) };
+        base.mul_f64(0.8 + 0.4 * jitter).clamp(backoff_min, backoff_max)
     }
 }

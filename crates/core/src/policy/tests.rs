@@ -22,25 +22,16 @@ fn failing(policy: &mut RestartPolicy, now: Instant) -> Decision {
 fn a_child_that_ran_well_is_started_at_once() {
     let mut policy = RestartPolicy::new(RestartSettings::default());
     let now = Instant::now();
-    assert_eq!(
-        policy.on_exit(now, Ending::AfterReady(secs(31)), MIDDLE),
-        Decision::RestartNow
-    );
+    assert_eq!(policy.on_exit(now, Ending::AfterReady(secs(31)), MIDDLE), Decision::RestartNow);
     assert_eq!(policy.failures(), 0);
 }
 
 #[test]
 fn two_restarts_of_a_good_child_are_a_cooldown_apart() {
-    let settings = RestartSettings {
-        cooldown: secs(60),
-        ..RestartSettings::default()
-    };
+    let settings = RestartSettings { cooldown: secs(60), ..RestartSettings::default() };
     let mut policy = RestartPolicy::new(settings);
     let start = Instant::now();
-    assert_eq!(
-        policy.on_exit(start, Ending::AfterReady(secs(40)), MIDDLE),
-        Decision::RestartNow
-    );
+    assert_eq!(policy.on_exit(start, Ending::AfterReady(secs(40)), MIDDLE), Decision::RestartNow);
     let again = policy.on_exit(start + secs(40), Ending::AfterReady(secs(40)), MIDDLE);
     assert_eq!(again, Decision::RestartAt(start + secs(60)));
     // The next cool-down counts from the restart that was granted, not from the death.
@@ -62,34 +53,22 @@ fn failing_starts_back_off_and_end_in_a_crash_loop() {
 
 #[test]
 fn the_backoff_is_capped() {
-    let settings = RestartSettings {
-        max_failures: 100,
-        ..RestartSettings::default()
-    };
+    let settings = RestartSettings { max_failures: 100, ..RestartSettings::default() };
     let mut policy = RestartPolicy::new(settings);
     let now = Instant::now();
     for _ in 0..98 {
         failing(&mut policy, now);
     }
-    assert_eq!(
-        failing(&mut policy, now),
-        Decision::RestartAt(now + secs(30))
-    );
+    assert_eq!(failing(&mut policy, now), Decision::RestartAt(now + secs(30)));
 }
 
 #[test]
 fn time_alone_does_not_end_a_crash_loop() {
-    let settings = RestartSettings {
-        max_failures: 1,
-        ..RestartSettings::default()
-    };
+    let settings = RestartSettings { max_failures: 1, ..RestartSettings::default() };
     let mut policy = RestartPolicy::new(settings);
     let now = Instant::now();
     assert_eq!(failing(&mut policy, now), Decision::CrashLoop);
-    assert_eq!(
-        failing(&mut policy, now + secs(1_000_000)),
-        Decision::CrashLoop
-    );
+    assert_eq!(failing(&mut policy, now + secs(1_000_000)), Decision::CrashLoop);
     policy.reset();
     assert!(!policy.is_crash_loop());
     assert_eq!(policy.failures(), 0);
@@ -99,15 +78,8 @@ fn time_alone_does_not_end_a_crash_loop() {
 fn an_early_death_is_a_failed_start() {
     let mut policy = RestartPolicy::new(RestartSettings::default());
     let now = Instant::now();
-    let decision = policy.on_exit(
-        now,
-        Ending::AfterReady(Duration::from_millis(29_999)),
-        MIDDLE,
-    );
-    assert_eq!(
-        decision,
-        Decision::RestartAt(now + Duration::from_millis(500))
-    );
+    let decision = policy.on_exit(now, Ending::AfterReady(Duration::from_millis(29_999)), MIDDLE);
+    assert_eq!(decision, Decision::RestartAt(now + Duration::from_millis(500)));
     assert_eq!(policy.failures(), 1);
 }
 
@@ -126,68 +98,20 @@ fn only_a_long_healthy_run_clears_the_count() {
 #[test]
 fn idle_table() {
     let start = Instant::now();
-    let unused = Activity {
-        last_used: start,
-        open_calls: 0,
-        open_streams: 0,
-        subscriptions: 0,
-    };
+    let unused = Activity { last_used: start, open_calls: 0, open_streams: 0, subscriptions: 0 };
     let policy = IdlePolicy::new(Some(secs(10)));
     let cases = [
-        (
-            policy,
-            secs(0),
-            unused,
-            IdleVerdict::CheckAt(start + secs(10)),
-        ),
-        (
-            policy,
-            secs(9),
-            unused,
-            IdleVerdict::CheckAt(start + secs(10)),
-        ),
+        (policy, secs(0), unused, IdleVerdict::CheckAt(start + secs(10))),
+        (policy, secs(9), unused, IdleVerdict::CheckAt(start + secs(10))),
         (policy, secs(10), unused, IdleVerdict::Stop),
-        (
-            policy,
-            secs(99),
-            Activity {
-                open_calls: 1,
-                ..unused
-            },
-            IdleVerdict::Keep,
-        ),
-        (
-            policy,
-            secs(99),
-            Activity {
-                open_streams: 1,
-                ..unused
-            },
-            IdleVerdict::Keep,
-        ),
-        (
-            policy,
-            secs(99),
-            Activity {
-                subscriptions: 1,
-                ..unused
-            },
-            IdleVerdict::Keep,
-        ),
+        (policy, secs(99), Activity { open_calls: 1, ..unused }, IdleVerdict::Keep),
+        (policy, secs(99), Activity { open_streams: 1, ..unused }, IdleVerdict::Keep),
+        (policy, secs(99), Activity { subscriptions: 1, ..unused }, IdleVerdict::Keep),
         (IdlePolicy::new(None), secs(99), unused, IdleVerdict::Keep),
-        (
-            IdlePolicy::new(Some(Duration::MAX)),
-            secs(99),
-            unused,
-            IdleVerdict::Keep,
-        ),
+        (IdlePolicy::new(Some(Duration::MAX)), secs(99), unused, IdleVerdict::Keep),
     ];
     for (policy, later, activity, expected) in cases {
-        assert_eq!(
-            policy.check(start + later, &activity),
-            expected,
-            "{activity:?} +{later:?}"
-        );
+        assert_eq!(policy.check(start + later, &activity), expected, "{activity:?} +{later:?}");
     }
 }
 

@@ -84,10 +84,7 @@ fn fault(name: &str) -> Option<ServiceIdFault> {
     name.chars()
         .enumerate()
         .find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
-        .map(|(index, found)| ServiceIdFault::Character {
-            found,
-            position: index + 1,
-        })
+        .map(|(index, found)| ServiceIdFault::Character { found, position: index + 1 })
 }
 
 impl fmt::Display for ServiceId {

@@ -122,17 +122,11 @@ pub(super) fn fault(
             return Some(SpecFault::Zero { key });
         }
     }
-    let may_be_zero = [
-        ("restart.cooldown", restart.cooldown),
-        ("restart.early_death", restart.early_death),
-    ];
+    let may_be_zero =
+        [("restart.cooldown", restart.cooldown), ("restart.early_death", restart.early_death)];
     for (key, value) in durations.into_iter().chain(may_be_zero) {
         if value > MAX_DURATION {
-            return Some(SpecFault::TooLarge {
-                key,
-                max: MAX_DURATION.as_secs(),
-                unit: "seconds",
-            });
+            return Some(SpecFault::TooLarge { key, max: MAX_DURATION.as_secs(), unit: "seconds" });
         }
     }
     let sizes = [
@@ -144,22 +138,14 @@ pub(super) fn fault(
             return Some(SpecFault::Zero { key });
         }
         if value as u64 > MAX_BYTES {
-            return Some(SpecFault::TooLarge {
-                key,
-                max: MAX_BYTES,
-                unit: "bytes",
-            });
+            return Some(SpecFault::TooLarge { key, max: MAX_BYTES, unit: "bytes" });
         }
     }
     if limits.max_instances == 0 {
-        return Some(SpecFault::Zero {
-            key: "max_instances",
-        });
+        return Some(SpecFault::Zero { key: "max_instances" });
     }
     if restart.max_failures == 0 {
-        return Some(SpecFault::Zero {
-            key: "restart.max_failures",
-        });
+        return Some(SpecFault::Zero { key: "restart.max_failures" });
     }
     let order = |lesser, greater| Some(SpecFault::Order { lesser, greater });
     if timeouts.request > timeouts.request_max {

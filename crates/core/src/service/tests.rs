@@ -11,15 +11,7 @@ fn spec() -> ServiceSpec {
 
 #[test]
 fn good_ids() {
-    for name in [
-        "a",
-        "A.b_c-9",
-        "_",
-        "0",
-        &"x".repeat(64),
-        "a..b",
-        "mcp-server-time",
-    ] {
+    for name in ["a", "A.b_c-9", "_", "0", &"x".repeat(64), "a..b", "mcp-server-time"] {
         assert_eq!(ServiceId::new(name).unwrap().as_str(), name);
     }
 }
@@ -68,14 +60,8 @@ fn the_defaults_are_valid_and_as_documented() {
     assert_eq!(spec.timeouts.question, Duration::from_mins(5));
     assert_eq!(spec.timeouts.session_idle, Duration::from_mins(30));
     assert_eq!(spec.idle_timeout, None);
-    assert_eq!(
-        Lifecycle::OneShot.default_idle_timeout(),
-        Some(Duration::from_mins(5))
-    );
-    assert_eq!(
-        (spec.limits.max_instances, spec.limits.side_processes),
-        (64, 8)
-    );
+    assert_eq!(Lifecycle::OneShot.default_idle_timeout(), Some(Duration::from_mins(5)));
+    assert_eq!((spec.limits.max_instances, spec.limits.side_processes), (64, 8));
 }
 
 #[test]
@@ -87,62 +73,20 @@ fn each_mistake_has_its_own_message() {
         (|s| s.args = vec!["a\0".into()], "`args` contains a NUL"),
         (|s| s.cwd = Some("".into()), "`cwd` is empty"),
         (|s| s.cwd = Some("a\0".into()), "`cwd` contains a NUL"),
-        (
-            |s| drop(s.env.insert("A=B".into(), "x".to_owned().into())),
-            "\"A=B\"",
-        ),
-        (
-            |s| drop(s.env.insert(String::new(), "x".to_owned().into())),
-            "must not be empty",
-        ),
-        (
-            |s| drop(s.env.insert("KEY".into(), "\0".to_owned().into())),
-            "`env.KEY` contains",
-        ),
-        (
-            |s| s.timeouts.start = Duration::ZERO,
-            "`start_timeout` must be greater than zero",
-        ),
-        (
-            |s| s.idle_timeout = Some(Duration::ZERO),
-            "`idle_timeout` must be greater",
-        ),
-        (
-            |s| s.timeouts.question = Duration::MAX,
-            "`question_timeout` must be at most",
-        ),
-        (
-            |s| s.restart.cooldown = Duration::MAX,
-            "`restart.cooldown` must be at most",
-        ),
-        (
-            |s| s.timeouts.request = Duration::from_hours(2),
-            "`request_timeout_max`",
-        ),
-        (
-            |s| s.restart.backoff_min = Duration::from_secs(31),
-            "`restart.backoff_max`",
-        ),
-        (
-            |s| s.restart.max_failures = 0,
-            "`restart.max_failures` must be greater",
-        ),
-        (
-            |s| s.limits.max_instances = 0,
-            "`max_instances` must be greater",
-        ),
-        (
-            |s| s.limits.max_message_bytes = 0,
-            "`max_message_bytes` must be greater",
-        ),
-        (
-            |s| s.limits.max_message_bytes = 1 << 27,
-            "`input_queue_bytes`",
-        ),
-        (
-            |s| s.limits.input_queue_bytes = usize::MAX,
-            "`input_queue_bytes` must be at most",
-        ),
+        (|s| drop(s.env.insert("A=B".into(), "x".to_owned().into())), "\"A=B\""),
+        (|s| drop(s.env.insert(String::new(), "x".to_owned().into())), "must not be empty"),
+        (|s| drop(s.env.insert("KEY".into(), "\0".to_owned().into())), "`env.KEY` contains"),
+        (|s| s.timeouts.start = Duration::ZERO, "`start_timeout` must be greater than zero"),
+        (|s| s.idle_timeout = Some(Duration::ZERO), "`idle_timeout` must be greater"),
+        (|s| s.timeouts.question = Duration::MAX, "`question_timeout` must be at most"),
+        (|s| s.restart.cooldown = Duration::MAX, "`restart.cooldown` must be at most"),
+        (|s| s.timeouts.request = Duration::from_hours(2), "`request_timeout_max`"),
+        (|s| s.restart.backoff_min = Duration::from_secs(31), "`restart.backoff_max`"),
+        (|s| s.restart.max_failures = 0, "`restart.max_failures` must be greater"),
+        (|s| s.limits.max_instances = 0, "`max_instances` must be greater"),
+        (|s| s.limits.max_message_bytes = 0, "`max_message_bytes` must be greater"),
+        (|s| s.limits.max_message_bytes = 1 << 27, "`input_queue_bytes`"),
+        (|s| s.limits.input_queue_bytes = usize::MAX, "`input_queue_bytes` must be at most"),
     ];
     for (change, expected) in cases {
         let mut spec = spec();

@@ -80,10 +80,9 @@ impl Scanner {
             let skipped = match self.state {
                 State::Done => return,
                 State::NestedText { escaped: false }
-                | State::Text {
-                    escaped: false,
-                    is_id: false,
-                } => memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len()),
+                | State::Text { escaped: false, is_id: false } => {
+                    memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len())
+                }
                 _ => 0,
             };
             if skipped > 0 {
@@ -97,10 +96,8 @@ impl Scanner {
 
     pub(super) fn finish(self) -> Found {
         // A value that the line's end cut off is not known to be complete.
-        let in_id = matches!(
-            self.state,
-            State::Text { is_id: true, .. } | State::Bare { is_id: true }
-        );
+        let in_id =
+            matches!(self.state, State::Text { is_id: true, .. } | State::Bare { is_id: true });
         // Of two ids each reader may believe another one.
         let is_usable = self.ids == 1 && !self.id_is_unusable && !in_id && is_id(&self.id);
         Found {
@@ -134,9 +131,7 @@ impl Scanner {
                 if self.key.len() <= MAX_KEY_BYTES {
                     self.key.push(byte);
                 }
-                State::Key {
-                    escaped: !escaped && byte == b'\\',
-                }
+                State::Key { escaped: !escaped && byte == b'\\' }
             }
             (State::BeforeColon, b':') => State::BeforeValue,
             (State::BeforeColon, _) => State::BeforeColon,
@@ -144,22 +139,13 @@ impl Scanner {
             (State::BeforeValue, b' ' | b'\t' | b'\r' | b'\n') => State::BeforeValue,
             (State::BeforeValue, _) => self.begin_value(byte),
 
-            (
-                State::Text {
-                    escaped: false,
-                    is_id,
-                },
-                b'"',
-            ) => {
+            (State::Text { escaped: false, is_id }, b'"') => {
                 self.keep(byte, is_id);
                 State::BeforeKey
             }
             (State::Text { escaped, is_id }, _) => {
                 self.keep(byte, is_id);
-                State::Text {
-                    escaped: !escaped && byte == b'\\',
-                    is_id,
-                }
+                State::Text { escaped: !escaped && byte == b'\\', is_id }
             }
             (State::Bare { .. }, b'}') => State::Done,
             (State::Bare { .. }, b',' | b' ' | b'\t' | b'\r' | b'\n') => State::BeforeKey,
@@ -175,17 +161,13 @@ impl Scanner {
             }
             (State::Nested, b'}' | b']') => {
                 self.depth -= 1;
-                if self.depth == 1 {
-                    State::BeforeKey
-                } else {
-                    State::Nested
-                }
+                if self.depth == 1 { State::BeforeKey } else { State::Nested }
             }
             (State::Nested, _) => State::Nested,
             (State::NestedText { escaped: false }, b'"') => State::Nested,
-            (State::NestedText { escaped }, _) => State::NestedText {
-                escaped: !escaped && byte == b'\\',
-            },
+            (State::NestedText { escaped }, _) => {
+                State::NestedText { escaped: !escaped && byte == b'\\' }
+            }
         };
     }
 
@@ -205,10 +187,7 @@ impl Scanner {
         match byte {
             b'"' => {
                 self.keep(byte, is_id);
-                State::Text {
-                    escaped: false,
-                    is_id,
-                }
+                State::Text { escaped: false, is_id }
             }
             b'{' | b'[' => {
                 self.id_is_unusable |= is_id;
@@ -241,9 +220,9 @@ impl Scanner {
 fn is_id(text: &[u8]) -> bool {
     match text.first() {
         Some(b'"') => std::str::from_utf8(text).is_ok() && !text.iter().any(|byte| *byte < b' '),
-        Some(b'-' | b'0'..=b'9') => text
-            .iter()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')),
+        Some(b'-' | b'0'..=b'9') => {
+            text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+        }
         _ => false,
     }
 }

@@ -38,12 +38,7 @@ pub(crate) fn census_blocking() -> Arc<Table> {
 }
 
 /// The machine has one process table, so there is one board.
-static BOARD: Board = Board {
-    state: Mutex::new(State {
-        serving: false,
-        waiting: Vec::new(),
-    }),
-};
+static BOARD: Board = Board { state: Mutex::new(State { serving: false, waiting: Vec::new() }) };
 
 struct Board {
     state: Mutex<State>,

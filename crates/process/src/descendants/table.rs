@@ -43,6 +43,22 @@ pub(crate) struct Entry {
     pub(crate) marker: Option<Box<[u8]>>,
 }
 
+#[cfg(test)]
+impl Entry {
+    /// A living process for tables made up by tests.
+    pub(crate) fn made_up(pid: u32, parent: u32, marker: Option<&str>) -> Self {
+        Self {
+            identity: Identity { pid, started: 1000 + u64::from(pid) },
+            parent,
+            group: pid,
+            session: pid,
+            dead: false,
+            has_memory: true,
+            marker: marker.map(|marker| marker.as_bytes().into()),
+        }
+    }
+}
+
 /// A reading of the process table.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -70,7 +86,7 @@ impl Table {
     }
 
     /// A table of these processes as seen by process `own`.
-    pub(super) fn new(entries: Vec<Entry>, own: u32) -> Self {
+    pub(crate) fn new(entries: Vec<Entry>, own: u32) -> Self {
         let mut children: HashMap<u32, Vec<usize>> = HashMap::new();
         let mut parents = HashMap::new();
         for (index, entry) in entries.iter().enumerate() {
@@ -86,11 +102,7 @@ impl Table {
             }
             ancestor = parents.get(&pid).copied();
         }
-        Self {
-            entries,
-            children,
-            protected,
-        }
+        Self { entries, children, protected }
     }
 
     /// Everything alive that belongs to the instance led by `leader`: its session and group, every
@@ -120,19 +132,12 @@ impl Table {
     pub(crate) fn carriers(&self, chosen: impl Fn(&[u8]) -> bool) -> Vec<Identity> {
         let carries = |entry: &&Entry| entry.marker.as_deref().is_some_and(&chosen);
         let may_be_hit = |entry: &&Entry| !entry.dead && !self.is_protected(entry.identity.pid);
-        self.entries
-            .iter()
-            .filter(carries)
-            .filter(may_be_hit)
-            .map(|entry| entry.identity)
-            .collect()
+        self.entries.iter().filter(carries).filter(may_be_hit).map(|entry| entry.identity).collect()
     }
 
     /// All markers there are.
     pub(crate) fn markers(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries
-            .iter()
-            .filter_map(|entry| entry.marker.as_deref())
+        self.entries.iter().filter_map(|entry| entry.marker.as_deref())
     }
 
     /// Everything alive below `ancestor`, without `ancestor`, and without what `spared` names or
@@ -158,9 +163,7 @@ impl Table {
     /// Whether exactly this process is alive.
     pub(crate) fn is_alive(&self, pid: u32, started: u64) -> bool {
         let wanted = Identity { pid, started };
-        self.entries
-            .iter()
-            .any(|entry| entry.identity == wanted && !entry.dead)
+        self.entries.iter().any(|entry| entry.identity == wanted && !entry.dead)
     }
 
     fn is_protected(&self, pid: u32) -> bool {
@@ -196,10 +199,7 @@ impl Table {
 /// Reads what `/proc` says of one process; `None` if there is none.
 pub(super) fn read_stat(pid: u32) -> Option<Entry> {
     let mut content = Vec::with_capacity(1024);
-    File::open(format!("/proc/{pid}/stat"))
-        .ok()?
-        .read_to_end(&mut content)
-        .ok()?;
+    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_end(&mut content).ok()?;
     parse_stat(pid, &content)
 }
 
@@ -214,10 +214,7 @@ pub(super) fn parse_stat(pid: u32, content: &[u8]) -> Option<Entry> {
     // A main thread that ended while others run is shown as a zombie too, but is not dead.
     let dead = matches!(*fields.first()?, "Z" | "X" | "x") && number(17)? <= 1;
     Some(Entry {
-        identity: Identity {
-            pid,
-            started: number(19)?,
-        },
+        identity: Identity { pid, started: number(19)? },
         parent: small(1)?,
         group: small(2)?,
         session: small(3)?,
@@ -229,19 +226,15 @@ pub(super) fn parse_stat(pid: u32, content: &[u8]) -> Option<Entry> {
 
 /// Finds the marker's value in the content of an `environ` file.
 pub(super) fn marker_in(environment: &[u8]) -> Option<&[u8]> {
-    environment.split(|byte| *byte == 0).find_map(|variable| {
-        variable
-            .strip_prefix(MARKER_VARIABLE.as_bytes())?
-            .strip_prefix(b"=")
-    })
+    environment
+        .split(|byte| *byte == 0)
+        .find_map(|variable| variable.strip_prefix(MARKER_VARIABLE.as_bytes())?.strip_prefix(b"="))
 }
 
 fn read_marker(pid: u32) -> Option<Box<[u8]>> {
     let mut environment = Vec::new();
     let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-    file.take(MAX_ENVIRONMENT_BYTES)
-        .read_to_end(&mut environment)
-        .ok()?;
+    file.take(MAX_ENVIRONMENT_BYTES).read_to_end(&mut environment).ok()?;
     marker_in(&environment).map(Into::into)
 }
 

@@ -5,10 +5,7 @@ use super::Exit;
 #[test]
 fn endings_are_worded_for_people() {
     assert_eq!(Exit::Code(3).to_string(), "exited with status 3");
-    assert_eq!(
-        Exit::Signal(9).to_string(),
-        "was killed by signal 9 (SIGKILL)"
-    );
+    assert_eq!(Exit::Signal(9).to_string(), "was killed by signal 9 (SIGKILL)");
     assert_eq!(Exit::Signal(40).to_string(), "was killed by signal 40");
     assert_eq!(Exit::Unknown.to_string(), "ended with an unknown status");
 }

@@ -29,7 +29,6 @@ pub(crate) struct Leader {
     marker: InstanceMarker,
     /// How it ended, once reaped: from then on its id may be anybody's.
     reaped: Option<Exit>,
-    #[expect(dead_code, reason = "held for its drop")]
     pipes: WidePipes,
 }
 
@@ -37,13 +36,7 @@ impl Leader {
     /// Takes over a child that nobody else will reap.
     pub(crate) fn adopt(pid: u32, marker: InstanceMarker) -> io::Result<Self> {
         let handle = Handle::open(pid)?;
-        Ok(Self {
-            pid,
-            handle,
-            marker,
-            reaped: None,
-            pipes: WidePipes::default(),
-        })
+        Ok(Self { pid, handle, marker, reaped: None, pipes: WidePipes::default() })
     }
 
     /// Keeps the pipes' share of the budget until the child is gone.
@@ -62,10 +55,7 @@ impl Leader {
 
     /// How it ended, if it has; leaves the zombie in place.
     pub(crate) fn peek(&self) -> Option<Exit> {
-        self.reaped.or_else(|| {
-            self.handle
-                .wait(WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)
-        })
+        self.reaped.or_else(|| self.handle.wait(WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT))
     }
 
     /// Removes the zombie if the child has ended. Everything that goes by its id comes before.
@@ -156,10 +146,7 @@ mod linux {
                 deprecated,
                 reason = "the safe form: what is registered is owned and never swapped"
             )]
-            Ok(Self(AsyncFd::with_interest(
-                descriptor,
-                Interest::READABLE,
-            )?))
+            Ok(Self(AsyncFd::with_interest(descriptor, Interest::READABLE)?))
         }
 
         pub(crate) async fn exited(&self, leader: &Leader) -> Exit {
@@ -198,9 +185,7 @@ mod portable {
 
     impl Handle {
         pub(super) fn open(pid: u32) -> io::Result<Self> {
-            Ok(Self(
-                crate::descendants::pid(pid).ok_or(io::ErrorKind::InvalidInput)?,
-            ))
+            Ok(Self(crate::descendants::pid(pid).ok_or(io::ErrorKind::InvalidInput)?))
         }
 
         pub(super) fn wait(&self, options: WaitIdOptions) -> Option<Exit> {

@@ -131,8 +131,6 @@ pub(super) fn assemble(
 fn is_inherited(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| {
         INHERITED.contains(&name)
-            || INHERITED_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
+            || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     })
 }

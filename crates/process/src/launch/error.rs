@@ -24,12 +24,7 @@ pub struct LaunchError {
 
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot start `{}`: {}",
-            self.command.display(),
-            self.fault
-        )
+        write!(f, "cannot start `{}`: {}", self.command.display(), self.fault)
     }
 }
 
@@ -137,10 +132,7 @@ pub enum LaunchFault {
 impl LaunchFault {
     /// Whether the same start may succeed in a moment although nothing is reconfigured.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Descriptors { .. } | Self::Processes { .. } | Self::Memory { .. }
-        )
+        matches!(self, Self::Descriptors { .. } | Self::Processes { .. } | Self::Memory { .. })
     }
 
     /// The fault that needs nothing but the error number.
@@ -164,39 +156,27 @@ pub(super) fn diagnose(
     source: io::Error,
 ) -> LaunchFault {
     let errno = Errno::from_io_error(&source);
-    if !matches!(
-        errno,
-        Some(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::PERM)
-    ) {
+    if !matches!(errno, Some(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::PERM)) {
         return LaunchFault::from_errno(source);
     }
     if let Some(path) = &spec.cwd
         && let Err(source) = usable_directory(path)
     {
-        return LaunchFault::WorkingDirectory {
-            path: path.clone(),
-            source,
-        };
+        return LaunchFault::WorkingDirectory { path: path.clone(), source };
     }
-    let search = environment
-        .iter()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, value)| value);
+    let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     match locate(spec, search) {
         Found::Executable(path) => match interpreter_of(&path) {
-            Some(interpreter) if !interpreter.exists() => LaunchFault::NoInterpreter {
-                script: path,
-                interpreter,
-            },
+            Some(interpreter) if !interpreter.exists() => {
+                LaunchFault::NoInterpreter { script: path, interpreter }
+            }
             _ if errno == Some(Errno::NOENT) => LaunchFault::NotAProgram { source },
             _ => LaunchFault::NotPermitted { path, source },
         },
         Found::Forbidden(path) => LaunchFault::NotPermitted { path, source },
         Found::Nothing(Some(path)) => LaunchFault::NoSuchFile { path },
         Found::Nothing(None) => match search {
-            Some(searched) => LaunchFault::NotOnPath {
-                searched: searched.clone(),
-            },
+            Some(searched) => LaunchFault::NotOnPath { searched: searched.clone() },
             None => LaunchFault::NoPath,
         },
     }
@@ -253,11 +233,7 @@ fn interpreter_of(path: &Path) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt as _;
     let mut head = [0; 256];
     let length = fs::File::open(path).ok()?.read(&mut head).ok()?;
-    let line = head
-        .get(..length)?
-        .split(|byte| *byte == b'\n')
-        .next()?
-        .strip_prefix(b"#!")?;
+    let line = head.get(..length)?.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
     let name = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
     (!name.is_empty()).then(|| OsStr::from_bytes(name).into())
 }

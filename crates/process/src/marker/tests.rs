@@ -12,15 +12,7 @@ fn a_run_survives_being_written_and_read() {
 
 #[test]
 fn anything_else_is_not_a_run() {
-    for text in [
-        "",
-        "1",
-        "1.2.3",
-        "1.2.3.4.5",
-        "1.2.3.x",
-        "-1.2.3.4",
-        "1.2.3.4 ",
-    ] {
+    for text in ["", "1", "1.2.3", "1.2.3.4.5", "1.2.3.x", "-1.2.3.4", "1.2.3.4 "] {
         assert_eq!(RunId::parse(text), None, "{text:?}");
     }
 }
@@ -42,19 +34,8 @@ fn strangers_values_name_no_run() {
 
 #[test]
 fn runs_of_other_users_and_namespaces_are_not_judged() {
-    let here = RunId {
-        namespace: 1,
-        user: 0,
-        pid: 10,
-        started: 5,
-    };
-    assert!(
-        !RunId {
-            namespace: 2,
-            ..here
-        }
-        .is_visible_from(&here)
-    );
+    let here = RunId { namespace: 1, user: 0, pid: 10, started: 5 };
+    assert!(!RunId { namespace: 2, ..here }.is_visible_from(&here));
     assert!(!RunId { user: 7, ..here }.is_visible_from(&here));
     assert!(!RunId { started: 0, ..here }.is_visible_from(&here));
     assert!(RunId { pid: 11, ..here }.is_visible_from(&here));

@@ -1,10 +1,7 @@
 //! Owns what a child does between `fork` and `exec`, and the unsafe block this needs. It must not
 //! allocate, lock or do anything else that is not allowed in a forked copy of a threaded process.
 
-#![expect(
-    unsafe_code,
-    reason = "code between fork and exec can only be given to an unsafe method"
-)]
+#![expect(unsafe_code, reason = "code between fork and exec can only be given to an unsafe method")]
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -65,11 +62,6 @@ fn close_others_on_exec() {
     // SAFETY: only sets a flag on descriptors. Kernels before 5.11 refuse the flag, and there is
     // nothing better to do then.
     unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        );
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }
 }

@@ -24,10 +24,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(32);
 
 /// Watches the parent from a thread of its own.
 pub(super) fn watch(link: OwnedFd, run: RunId) -> Result<(), EnterError> {
-    let failed = |source| EnterError {
-        step: EnterStep::Thread,
-        source: Some(source),
-    };
+    let failed = |source| EnterError { step: EnterStep::Thread, source: Some(source) };
     let sweeper = std::thread::Builder::new().name("stray-sweep".to_owned());
     sweeper.spawn(move || sweep_strays(&run)).map_err(failed)?;
     let watcher = std::thread::Builder::new().name("watchdog-link".to_owned());

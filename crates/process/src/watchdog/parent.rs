@@ -39,17 +39,9 @@ pub(super) enum Side {
 
 /// Forks.
 pub(super) fn split() -> Result<Side, EnterError> {
-    let failed = |step| {
-        move |source: io::Error| EnterError {
-            step,
-            source: Some(source),
-        }
-    };
+    let failed = |step| move |source: io::Error| EnterError { step, source: Some(source) };
     if std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) > 1 {
-        return Err(EnterError {
-            step: EnterStep::Threads,
-            source: None,
-        });
+        return Err(EnterError { step: EnterStep::Threads, source: None });
     }
     let (read_end, write_end) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(EnterStep::Pipe)(e.into()))?;
@@ -74,12 +66,7 @@ pub(super) fn split() -> Result<Side, EnterError> {
         Ok((signals, ForkResult::Parent { child })) => {
             drop(read_end);
             let spared = inherited.into_iter().collect();
-            Ok(Side::Parent(Parent {
-                inner: child.as_raw(),
-                signals,
-                spared,
-                _link: write_end,
-            }))
+            Ok(Side::Parent(Parent { inner: child.as_raw(), signals, spared, _link: write_end }))
         }
         Ok((_, ForkResult::Child)) => {
             restore().map_err(signals_failed)?;
@@ -156,10 +143,7 @@ impl Parent {
 
     fn doze(&self, timeout: PollTimeout) {
         // Interrupted or not, the caller looks at everything again.
-        let _ = poll(
-            &mut [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)],
-            timeout,
-        );
+        let _ = poll(&mut [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)], timeout);
     }
 
     /// Kills every descendant, and every process marked with this run, until none is left. Orphans

@@ -33,10 +33,7 @@ pub fn sweep_strays(here: &RunId) -> usize {
         std::thread::sleep(PAUSE);
     }
     if !killed.is_empty() {
-        tracing::warn!(
-            count = killed.len(),
-            "killed processes left behind by an earlier run"
-        );
+        tracing::warn!(count = killed.len(), "killed processes left behind by an earlier run");
     }
     killed.len()
 }
@@ -54,10 +51,7 @@ fn strays_in(table: &Table, here: &RunId) -> Vec<Identity> {
         .filter(|run| is_alive(run))
         .flat_map(|run| {
             let below = table.descendants(run.owner(), &HashSet::new());
-            below
-                .into_iter()
-                .map(|process| process.pid)
-                .chain([run.owner()])
+            below.into_iter().map(|process| process.pid).chain([run.owner()])
         })
         .collect();
     let mut strays = table.carriers(|marker| run_of(marker).is_some_and(|run| is_dead(&run)));

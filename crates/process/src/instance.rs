@@ -1,0 +1,274 @@
+//! One instance of a service: the task that owns a child's pipes and the table of open calls.
+//!
+//! This is the hot path: a client's message comes in through the inbox, goes out in one write with
+//! its neighbours, and the answer goes straight from here to the client's stream. The task outlives
+//! its children, so that the way to it stays the same across a restart, and it never waits for a
+//! client. It must not know when a child is started, stopped or given up; the supervisor tells it.
+
+mod pipes;
+mod tallies;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use standpipe_core::connection::{Deliveries, Inbox, Input, Session};
+use standpipe_core::fault::FaultKind;
+use standpipe_core::mux::{HandshakeError, Mux, Note};
+use standpipe_metrics::ServiceMetrics;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) use pipes::Pipes;
+
+/// Inputs taken in one go before the pipes get their turn again.
+const INPUTS_AT_ONCE: usize = 128;
+
+/// Orders that may wait for an instance. Orders are rare; the supervisor waits when it is full.
+const CONTROL_QUEUE: usize = 8;
+
+/// After a child's death, for so long what it wrote before is still read.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Tells the instances of one service apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct InstanceKey(pub(crate) u64);
+
+/// An order of the supervisor.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// A child has been launched.
+    Attach {
+        pipes: Box<Pipes>,
+        /// Told once how the handshake went.
+        ready: oneshot::Sender<Result<(), HandshakeError>>,
+        /// Dropped when the child closes its stdout.
+        open: oneshot::Sender<std::convert::Infallible>,
+    },
+    /// Close the child's stdin: it is asked to end.
+    CloseStdin,
+    /// The child has ended. Answered when every open call has been.
+    Ended { why: FaultKind, done: oneshot::Sender<()> },
+    /// Serve these sessions too.
+    Adopt(Vec<Arc<Session>>),
+}
+
+/// What an instance tells its supervisor.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// The call belongs into a side process.
+    NeedsSide(Input),
+    /// The input came for a process that is somebody else's by now.
+    Misrouted(Input),
+    /// The process has become this session's own.
+    RootsGiven { owner: Arc<Session>, others: Vec<Arc<Session>> },
+    /// A side process has nothing to do.
+    SideFree,
+    /// The one session that the process served is over.
+    Vacant,
+}
+
+/// The supervisor's handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Instance {
+    pub(crate) key: InstanceKey,
+    pub(crate) inbox: Inbox,
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// How much an instance is used; written by its task, read by its supervisor.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    open_calls: AtomicUsize,
+    subscriptions: AtomicUsize,
+    /// Milliseconds since the instance was made.
+    last_used: AtomicU64,
+}
+
+impl Activity {
+    pub(crate) fn open_calls(&self) -> usize {
+        self.open_calls.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_used(&self, made: Instant) -> Instant {
+        made + Duration::from_millis(self.last_used.load(Ordering::Relaxed))
+    }
+}
+
+/// The task's own side.
+pub(crate) struct InstanceTask {
+    pub(crate) key: InstanceKey,
+    pub(crate) mux: Mux,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) made: Instant,
+    pub(crate) reports: mpsc::UnboundedSender<(InstanceKey, Report)>,
+    pub(crate) metrics: Arc<ServiceMetrics>,
+    pub(crate) child: Option<Child>,
+}
+
+/// The child that is attached now.
+pub(crate) struct Child {
+    pipes: Box<Pipes>,
+    ready: Option<oneshot::Sender<Result<(), HandshakeError>>>,
+    open: Option<oneshot::Sender<std::convert::Infallible>>,
+    ending: Option<Ending>,
+}
+
+struct Ending {
+    why: FaultKind,
+    done: oneshot::Sender<()>,
+    until: Instant,
+}
+
+/// The channel on which orders reach an instance.
+pub(crate) fn control_channel() -> (mpsc::Sender<Control>, mpsc::Receiver<Control>) {
+    mpsc::channel(CONTROL_QUEUE)
+}
+
+enum Turn {
+    Order(Option<Control>),
+    Input(Option<Input>),
+    Pipes,
+    Time,
+}
+
+impl InstanceTask {
+    /// Runs until the supervisor lets go of the instance.
+    pub(crate) async fn run(mut self) {
+        loop {
+            match self.turn().await {
+                Turn::Order(None) => break,
+                Turn::Order(Some(order)) => self.order(order),
+                Turn::Input(None) | Turn::Pipes | Turn::Time => {}
+                Turn::Input(Some(input)) => self.inputs(input),
+            }
+            self.settle();
+        }
+        self.mux.child_ended(FaultKind::Draining);
+        while let Some(input) = self.deliveries.try_next() {
+            self.mux.client(input, Instant::now());
+        }
+        self.settle();
+    }
+
+    /// One thing that happens. Every branch is cancel safe: channels lose nothing, a read or write
+    /// that is not taken has not happened, and sleeping has no effect.
+    async fn turn(&mut self) -> Turn {
+        let tick = self.mux.next_tick();
+        let last_words = self.child.as_ref().and_then(|child| Some(child.ending.as_ref()?.until));
+        let wake = tick.into_iter().chain(last_words).min();
+        let mux = &mut self.mux;
+        let child = self.child.as_mut();
+        tokio::select! {
+            order = self.control.recv() => Turn::Order(order),
+            input = self.deliveries.next() => Turn::Input(input),
+            () = pipes::turn(child, mux, &self.metrics) => Turn::Pipes,
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Turn::Time,
+        }
+    }
+
+    fn inputs(&mut self, first: Input) {
+        let now = Instant::now();
+        self.mux.client(first, now);
+        for _ in 1..INPUTS_AT_ONCE {
+            let Some(input) = self.deliveries.try_next() else {
+                break;
+            };
+            self.mux.client(input, now);
+        }
+    }
+
+    fn order(&mut self, order: Control) {
+        match order {
+            Control::Attach { pipes, ready, open } => {
+                self.child =
+                    Some(Child { pipes, ready: Some(ready), open: Some(open), ending: None });
+                self.mux.child_started(Instant::now());
+            }
+            Control::CloseStdin => {
+                if let Some(child) = &mut self.child {
+                    child.pipes.close_stdin();
+                }
+            }
+            Control::Ended { why, done } => {
+                if let Some(child) = &mut self.child {
+                    child.pipes.close_stdin();
+                    let until = Instant::now() + LAST_WORDS;
+                    child.ending = Some(Ending { why, done, until });
+                } else {
+                    self.mux.child_ended(why);
+                    let _gone = done.send(());
+                }
+            }
+            Control::Adopt(sessions) => self.mux.adopt(sessions, Instant::now()),
+        }
+    }
+
+    /// After every turn: what is due by time, what the mux has to say, and whether the child's last
+    /// words have been heard.
+    fn settle(&mut self) {
+        self.mux.tick(Instant::now());
+        if self.last_words_heard()
+            && let Some(Child { ending: Some(ending), .. }) = self.child.take()
+        {
+            self.mux.child_ended(ending.why);
+            let _gone = ending.done.send(());
+        }
+        for note in self.mux.take_notes() {
+            self.noted(note);
+        }
+        self.publish();
+    }
+
+    fn last_words_heard(&mut self) -> bool {
+        let Some(child) = &mut self.child else {
+            return false;
+        };
+        if child.pipes.stdout_closed() {
+            child.open = None; // Tells the child's life.
+        }
+        let Some(ending) = &child.ending else {
+            return false;
+        };
+        child.pipes.stdout_closed() || ending.until <= Instant::now()
+    }
+
+    fn noted(&mut self, note: Note) {
+        let report = match note {
+            Note::Ready => return self.handshake(Ok(())),
+            Note::HandshakeFailed(error) => return self.handshake(Err(error)),
+            Note::NeedsSide(input) => Report::NeedsSide(input),
+            Note::Misrouted(input) => Report::Misrouted(input),
+            Note::RootsGiven { owner, others } => Report::RootsGiven { owner, others },
+            Note::SideFree => Report::SideFree,
+            Note::Vacant => Report::Vacant,
+            Note::Dropped(why) => return tallies::dropped(&self.metrics, why),
+            Note::Refused(why) => return tallies::refused(&self.metrics, why),
+            Note::Noise => return self.metrics.noise_line(),
+        };
+        if let Err(mpsc::error::SendError((_, report))) = self.reports.send((self.key, report)) {
+            tallies::orphaned(&self.metrics, report);
+        }
+    }
+
+    fn handshake(&mut self, outcome: Result<(), HandshakeError>) {
+        if let Some(ready) = self.child.as_mut().and_then(|child| child.ready.take()) {
+            let _gone = ready.send(outcome);
+        }
+    }
+
+    fn publish(&self) {
+        let activity = &self.activity;
+        activity.open_calls.store(self.mux.open_calls(), Ordering::Relaxed);
+        activity.subscriptions.store(self.mux.subscriptions(), Ordering::Relaxed);
+        let used = self.mux.last_used().saturating_duration_since(self.made).as_millis();
+        activity.last_used.store(u64::try_from(used).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}

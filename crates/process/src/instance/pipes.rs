@@ -1,0 +1,168 @@
+//! The pipes of one child, read and written in the same task.
+//!
+//! Owns what is half read and half written. A child that blocks on its stdout while we block on its
+//! stdin is the classic deadlock; here neither ever waits for the other. Must not know what a line
+//! means.
+
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Buf as _;
+use standpipe_core::mux::{Batch, Mux};
+use standpipe_metrics::ServiceMetrics;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::Child;
+use crate::codec::{Line, LineCodec};
+
+/// What a child writes.
+pub(crate) type Stdout = Pin<Box<dyn AsyncRead + Send>>;
+/// What a child reads.
+pub(crate) type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// Reads in one turn before inputs get theirs.
+const READS_AT_ONCE: usize = 8;
+
+/// The two ends that we hold.
+pub(crate) struct Pipes {
+    stdin: Option<Stdin>,
+    stdout: Option<Stdout>,
+    codec: LineCodec,
+    writing: Batch,
+}
+
+impl std::fmt::Debug for Pipes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipes").finish_non_exhaustive()
+    }
+}
+
+impl Pipes {
+    /// Pipes of a child whose messages have at most `max_message_bytes`.
+    pub(crate) fn new(stdin: Stdin, stdout: Stdout, max_message_bytes: usize) -> Self {
+        Self {
+            stdin: Some(stdin),
+            stdout: Some(stdout),
+            codec: LineCodec::new(max_message_bytes),
+            writing: Batch::default(),
+        }
+    }
+
+    pub(super) fn close_stdin(&mut self) {
+        self.stdin = None;
+        self.writing = Batch::default();
+    }
+
+    pub(super) fn stdout_closed(&self) -> bool {
+        self.stdout.is_none()
+    }
+
+    /// Writes as much as the child takes. Ready when something was written.
+    fn poll_write(&mut self, cx: &mut Context<'_>, mux: &mut Mux) -> Poll<()> {
+        let mut wrote = Poll::Pending;
+        loop {
+            let Some(stdin) = &mut self.stdin else {
+                // Nobody reads it; what waits frees its place in the queue.
+                while !mux.outgoing().is_empty() {
+                    drop(mux.outgoing().next_batch());
+                }
+                return wrote;
+            };
+            let Some(chunk) = self.writing.chunks.front_mut() else {
+                if mux.outgoing().is_empty() {
+                    self.writing = Batch::default();
+                    return wrote;
+                }
+                self.writing = mux.outgoing().next_batch();
+                continue;
+            };
+            match stdin.as_mut().poll_write(cx, chunk) {
+                Poll::Pending => return wrote,
+                Poll::Ready(Ok(written @ 1..)) => {
+                    chunk.advance(written);
+                    if chunk.is_empty() {
+                        self.writing.chunks.pop_front();
+                    }
+                    wrote = Poll::Ready(());
+                }
+                // A closed pipe: the child is ending, and its end is reported by itself.
+                Poll::Ready(Ok(0) | Err(_)) => self.close_stdin(),
+            }
+        }
+    }
+
+    /// Reads what is there and hands its lines on. Ready when something was read.
+    fn poll_read(&mut self, cx: &mut Context<'_>, sink: &mut Sink<'_>) -> Poll<()> {
+        let mut progress = Poll::Pending;
+        for _ in 0..READS_AT_ONCE {
+            let Some(stdout) = &mut self.stdout else {
+                return progress;
+            };
+            match tokio_util::io::poll_read_buf(stdout.as_mut(), cx, self.codec.read_buf()) {
+                Poll::Pending => return progress,
+                Poll::Ready(Ok(1..)) => {
+                    while let Some(line) = self.codec.next() {
+                        sink.line(line);
+                    }
+                }
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    if let Some(line) = self.codec.finish() {
+                        sink.line(line);
+                    }
+                    self.stdout = None;
+                }
+            }
+            progress = Poll::Ready(());
+        }
+        progress
+    }
+}
+
+/// Where lines go.
+struct Sink<'a> {
+    mux: &'a mut Mux,
+    metrics: &'a ServiceMetrics,
+    now: Instant,
+}
+
+impl Sink<'_> {
+    fn line(&mut self, line: Line) {
+        match line {
+            Line::Message(text) => self.mux.line(&text, self.now),
+            Line::Noise(text) => {
+                self.metrics.noise_line();
+                tracing::debug!(
+                    service = %self.metrics.id(),
+                    line = %String::from_utf8_lossy(&text),
+                    "the child wrote a line to stdout that is not a message"
+                );
+            }
+            Line::Oversized { bytes, id, is_response } => {
+                self.metrics.oversized_line();
+                tracing::warn!(
+                    service = %self.metrics.id(),
+                    bytes,
+                    "a message of the child is over the limit and was dropped"
+                );
+                self.mux.oversized(id.filter(|_| is_response).as_ref(), bytes, self.now);
+            }
+        }
+    }
+}
+
+/// Moves bytes in both directions; returns when some moved. Without a child, never. Cancel safe:
+/// whatever was read or written has been accounted for when the poll returns.
+pub(super) async fn turn(child: Option<&mut Child>, mux: &mut Mux, metrics: &ServiceMetrics) {
+    let Some(child) = child else {
+        return pending().await;
+    };
+    poll_fn(|cx| {
+        let wrote = child.pipes.poll_write(cx, mux);
+        let mut sink = Sink { mux, metrics, now: Instant::now() };
+        let read = child.pipes.poll_read(cx, &mut sink);
+        if wrote.is_ready() || read.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
