@@ -21,26 +21,20 @@ use serde_json::{Value, json};
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments();
     let script: Script = serde_json::from_slice(&std::fs::read(&arguments["script"])?)?;
-    let person = Person {
-        label: script.label.clone(),
-        roots: script.roots.clone(),
-    };
+    let person = Person { label: script.label.clone(), roots: script.roots.clone() };
     let client = match arguments["transport"].as_str() {
         "stdio" => {
             let target: Command = serde_json::from_str(&arguments["connect"])?;
-            let command = tokio::process::Command::new(target.command).configure(|command| {
+            let command = tokio::process::Command::new(target.program).configure(|command| {
                 command.args(target.args).env_clear().envs(target.env);
             });
-            let (transport, _) = TokioChildProcess::builder(command)
-                .stderr(std::process::Stdio::null())
-                .spawn()?;
+            let (transport, _) =
+                TokioChildProcess::builder(command).stderr(std::process::Stdio::null()).spawn()?;
             person.serve(transport).await?
         }
         "http" => {
             let target: Address = serde_json::from_str(&arguments["connect"])?;
-            person
-                .serve(StreamableHttpClientTransport::from_uri(target.url))
-                .await?
+            person.serve(StreamableHttpClientTransport::from_uri(target.url)).await?
         }
         other => return Err(format!("this client has no transport {other}").into()),
     };
@@ -54,7 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[derive(Deserialize)]
 struct Command {
-    command: String,
+    #[serde(rename = "command")]
+    program: String,
     args: Vec<String>,
     env: BTreeMap<String, String>,
 }
@@ -102,11 +97,7 @@ async fn outcome(client: &RunningService<RoleClient, Person>, step: &Step) -> Va
 
 fn request(step: &Step) -> serde_json::Result<ClientRequest> {
     let mut message = json!({ "method": step.method });
-    if step
-        .params
-        .as_object()
-        .is_some_and(|params| !params.is_empty())
-    {
+    if step.params.as_object().is_some_and(|params| !params.is_empty()) {
         message["params"] = step.params.clone();
     }
     serde_json::from_value(message)
@@ -131,10 +122,7 @@ impl Person {
     }
 }
 
-#[expect(
-    deprecated,
-    reason = "the revisions under test have sampling and roots"
-)]
+#[expect(deprecated, reason = "the revisions under test have sampling and roots")]
 impl ClientHandler for Person {
     async fn create_message(
         &self,

@@ -1,0 +1,13 @@
+//! End to end: the real binary before real children, seen from outside over HTTP.
+//!
+//! One program for all of these tests, so that those which measure time or memory can run alone.
+
+mod bad_headers;
+mod bad_input;
+mod crossed;
+mod death;
+mod limits;
+mod nasty;
+mod rmcp;
+mod support;
+mod survivors;

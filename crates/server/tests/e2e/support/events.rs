@@ -1,0 +1,70 @@
+//! Reads an event stream from a response, one event at a time.
+
+use reqwest::Response;
+
+/// One event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The `event` field; empty where there is none.
+    pub(crate) kind: String,
+    /// The `id` field.
+    pub(crate) id: Option<String>,
+    /// The `data` lines, joined.
+    pub(crate) data: String,
+    /// The `retry` field.
+    pub(crate) retry: Option<u64>,
+}
+
+/// The events of one response.
+pub(crate) struct Events {
+    response: Response,
+    unread: Vec<u8>,
+}
+
+impl Events {
+    /// Reads the body of `response`, which must be an event stream.
+    pub(crate) fn new(response: Response) -> Self {
+        Self { response, unread: Vec::new() }
+    }
+
+    /// The next event; comments are passed over; `None` when the stream has ended, however it did.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(end) = find(&self.unread, b"\n\n") {
+                let rest = self.unread.split_off(end + 2);
+                let block = std::mem::replace(&mut self.unread, rest);
+                if let Some(event) = parse(&block) {
+                    return Some(event);
+                }
+                continue;
+            }
+            self.unread.extend_from_slice(&self.response.chunk().await.ok()??);
+        }
+    }
+}
+
+/// One block of lines; `None` when there is nothing in it but comments.
+fn parse(block: &[u8]) -> Option<Event> {
+    let text = std::str::from_utf8(block).expect("event streams are UTF-8");
+    let mut event = Event::default();
+    let mut data: Vec<&str> = Vec::new();
+    let mut fields = 0;
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with(':')) {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        fields += 1;
+        match name {
+            "event" => value.clone_into(&mut event.kind),
+            "id" => event.id = Some(value.to_owned()),
+            "data" => data.push(value),
+            "retry" => event.retry = value.parse().ok(),
+            _ => panic!("an event stream has no field {name:?}"),
+        }
+    }
+    event.data = data.join("\n");
+    (fields > 0).then_some(event)
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
