@@ -8,9 +8,11 @@
 //! Where there is no `/proc` (macOS) the table is empty, and only the process group is killed.
 
 mod census;
+mod spare;
 mod table;
 
 pub(crate) use census::{census, census_blocking};
+pub(crate) use spare::keep as keep_spare_descriptors;
 #[cfg(test)]
 pub(crate) use table::Entry;
 pub(crate) use table::{Identity, Table};
@@ -30,7 +32,8 @@ pub(crate) fn signal_exactly(identity: Identity, signal: Signal) -> bool {
         let Some(pid) = pid(identity.pid) else {
             return false;
         };
-        let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else {
+        let open = || Ok(pidfd_open(pid, PidfdFlags::empty())?);
+        let Ok(descriptor) = spare::with_spare(open) else {
             return false;
         };
         // The descriptor pins whatever has this id now; only then is it worth asking who that is.

@@ -163,7 +163,8 @@ impl Quarry {
         found
     }
 
-    /// Kills who is alive of it and says how many those were.
+    /// Kills who is alive of it and says how many those were, counting one more if that cannot be
+    /// told because no descriptor is left to look with.
     fn strike(&mut self, table: &Table) -> usize {
         let found = self.find(table);
         for process in &found {
@@ -172,7 +173,7 @@ impl Quarry {
                 self.killed.insert(*process);
             }
         }
-        found.len()
+        found.len() + usize::from(!table.is_complete())
     }
 
     /// Asks everyone alive of it to end, each once, and says how many are alive. These are single
@@ -186,7 +187,7 @@ impl Quarry {
                 signal_exactly(*process, Signal::CONT);
             }
         }
-        found.len()
+        found.len() + usize::from(!table.is_complete())
     }
 }
 

@@ -7,13 +7,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
+use super::spare::{is_exhaustion, with_spare};
 use crate::marker::MARKER_VARIABLE;
 
 /// No process can have a larger environment than the kernel's limit on arguments; this only keeps
 /// a surprise from becoming an allocation of that size.
-const MAX_ENVIRONMENT_BYTES: u64 = 8 << 20;
+const MAX_FILE_BYTES: u64 = 8 << 20;
 
 /// One process for all time: ids are reused, the pair is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +67,8 @@ pub(crate) struct Table {
     children: HashMap<u32, Vec<usize>>,
     /// Ourselves, our ancestors and process 1.
     protected: HashSet<u32>,
+    /// Whether all that could have been read was read: `false` if descriptors ran out.
+    complete: bool,
 }
 
 impl Table {
@@ -73,16 +76,18 @@ impl Table {
     /// machine, so it is for stopping and start-up only.
     pub(crate) fn read() -> Self {
         let mut entries = Vec::new();
-        for pid in all_pids() {
-            let Some(mut entry) = read_stat(pid) else {
-                continue;
-            };
-            if entry.has_memory && !entry.dead {
-                entry.marker = read_marker(pid);
+        let mut complete = true;
+        let pids = with_spare(all_pids).unwrap_or_else(|_| {
+            complete = false;
+            Vec::new()
+        });
+        for pid in pids {
+            match read_entry(pid) {
+                Ok(entry) => entries.extend(entry),
+                Err(Exhausted) => complete = false,
             }
-            entries.push(entry);
         }
-        Self::new(entries, std::process::id())
+        Self { complete, ..Self::new(entries, std::process::id()) }
     }
 
     /// A table of these processes as seen by process `own`.
@@ -102,7 +107,7 @@ impl Table {
             }
             ancestor = parents.get(&pid).copied();
         }
-        Self { entries, children, protected }
+        Self { entries, children, protected, complete: true }
     }
 
     /// Everything alive that belongs to the instance led by `leader`: its session and group, every
@@ -133,6 +138,11 @@ impl Table {
         let carries = |entry: &&Entry| entry.marker.as_deref().is_some_and(&chosen);
         let may_be_hit = |entry: &&Entry| !entry.dead && !self.is_protected(entry.identity.pid);
         self.entries.iter().filter(carries).filter(may_be_hit).map(|entry| entry.identity).collect()
+    }
+
+    /// Whether not finding a process means that it is not there.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// All markers there are.
@@ -196,11 +206,36 @@ impl Table {
     }
 }
 
-/// Reads what `/proc` says of one process; `None` if there is none.
+/// No descriptor is left to look with.
+struct Exhausted;
+
+/// Reads what `/proc` says of one process without its marker; `None` if there is none.
 pub(super) fn read_stat(pid: u32) -> Option<Entry> {
-    let mut content = Vec::with_capacity(1024);
-    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_end(&mut content).ok()?;
+    let content = read_file(pid, "stat").ok()??;
     parse_stat(pid, &content)
+}
+
+fn read_entry(pid: u32) -> Result<Option<Entry>, Exhausted> {
+    let Some(content) = read_file(pid, "stat")? else { return Ok(None) };
+    let Some(mut entry) = parse_stat(pid, &content) else { return Ok(None) };
+    if entry.has_memory && !entry.dead {
+        let environment = read_file(pid, "environ")?.unwrap_or_default();
+        entry.marker = marker_in(&environment).map(Into::into);
+    }
+    Ok(Some(entry))
+}
+
+/// `None` if the process is gone or not ours to look into.
+fn read_file(pid: u32, name: &str) -> Result<Option<Vec<u8>>, Exhausted> {
+    let path = format!("/proc/{pid}/{name}");
+    let mut content = Vec::with_capacity(1024);
+    match with_spare(|| File::open(&path)) {
+        Ok(file) => {
+            Ok(file.take(MAX_FILE_BYTES).read_to_end(&mut content).is_ok().then_some(content))
+        }
+        Err(error) if is_exhaustion(&error) => Err(Exhausted),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Parses the content of a `stat` file (see `proc_pid_stat(5)`).
@@ -231,22 +266,14 @@ pub(super) fn marker_in(environment: &[u8]) -> Option<&[u8]> {
         .find_map(|variable| variable.strip_prefix(MARKER_VARIABLE.as_bytes())?.strip_prefix(b"="))
 }
 
-fn read_marker(pid: u32) -> Option<Box<[u8]>> {
-    let mut environment = Vec::new();
-    let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-    file.take(MAX_ENVIRONMENT_BYTES).read_to_end(&mut environment).ok()?;
-    marker_in(&environment).map(Into::into)
-}
-
 #[cfg(target_os = "linux")]
-fn all_pids() -> impl Iterator<Item = u32> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+fn all_pids() -> io::Result<Vec<u32>> {
+    // Collected first, so that no more than one descriptor is in use at a time.
+    let entries = std::fs::read_dir("/proc")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn all_pids() -> impl Iterator<Item = u32> {
-    std::iter::empty()
+fn all_pids() -> io::Result<Vec<u32>> {
+    Ok(Vec::new())
 }

@@ -6,6 +6,7 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use crate::descendants::keep_spare_descriptors;
 use crate::exit::Exit;
 use crate::marker::InstanceMarker;
 use crate::spawner::WidePipes;
@@ -35,6 +36,7 @@ pub(crate) struct Leader {
 impl Leader {
     /// Takes over a child that nobody else will reap.
     pub(crate) fn adopt(pid: u32, marker: InstanceMarker) -> io::Result<Self> {
+        keep_spare_descriptors();
         let handle = Handle::open(pid)?;
         Ok(Self { pid, handle, marker, reaped: None, pipes: WidePipes::default() })
     }

@@ -61,7 +61,7 @@ fn clear(run: &RunId) {
         let table = Table::read();
         let mut left = table.descendants(std::process::id(), &HashSet::new());
         left.extend(table.marked(|marker| marker.starts_with(&prefix)));
-        if left.is_empty() {
+        if left.is_empty() && table.is_complete() {
             return;
         }
         for process in left {

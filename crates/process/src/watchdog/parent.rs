@@ -46,7 +46,7 @@ pub(super) fn split() -> Result<Side, EnterError> {
     let (read_end, write_end) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(EnterStep::Pipe)(e.into()))?;
     // `exec standpipe` in a shell script makes the script's background jobs children of ours.
-    let inherited = Table::read().descendants(std::process::id(), &HashSet::new());
+    let inherited = present_children();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|e| failed(EnterStep::Subreaper)(e.into()))?;
     // Inherited as ignored, it would make the kernel reap our children before we see them.
@@ -65,8 +65,8 @@ pub(super) fn split() -> Result<Side, EnterError> {
     match outcome {
         Ok((signals, ForkResult::Parent { child })) => {
             drop(read_end);
-            let spared = inherited.into_iter().collect();
-            Ok(Side::Parent(Parent { inner: child.as_raw(), signals, spared, _link: write_end }))
+            let inner = child.as_raw();
+            Ok(Side::Parent(Parent { inner, signals, spared: inherited, _link: write_end }))
         }
         Ok((_, ForkResult::Child)) => {
             restore().map_err(signals_failed)?;
@@ -156,7 +156,7 @@ impl Parent {
             let table = Table::read();
             let mut left = table.descendants(std::process::id(), &self.spared);
             left.extend(table.marked(|marker| marker.starts_with(&prefix)));
-            if left.is_empty() {
+            if left.is_empty() && table.is_complete() {
                 return;
             }
             for process in left {
@@ -165,6 +165,16 @@ impl Parent {
             std::thread::sleep(pause);
             pause = (pause * 2).min(LAST_PAUSE);
         }
+    }
+}
+
+/// The children there are before the split. Asked for directly first: there are hardly ever any,
+/// and reading the whole table would be most of what the watchdog costs at the start.
+fn present_children() -> HashSet<Identity> {
+    let own = std::process::id();
+    match std::fs::read(format!("/proc/{own}/task/{own}/children")) {
+        Ok(list) if list.is_empty() => HashSet::new(),
+        _ => Table::read().descendants(own, &HashSet::new()).into_iter().collect(),
     }
 }
 

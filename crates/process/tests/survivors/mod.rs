@@ -10,11 +10,7 @@ use standpipe_process::{InstanceMarker, RunId};
 /// A marker that no other test has.
 pub(crate) fn marker() -> InstanceMarker {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    InstanceMarker::new(
-        RunId::of_this_process(),
-        "test",
-        NEXT.fetch_add(1, Ordering::Relaxed),
-    )
+    InstanceMarker::new(RunId::of_this_process(), "test", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Asserts that no process carries the marker, and that nobody is in the group or session.
@@ -30,19 +26,13 @@ pub(crate) fn assert_nothing_left(marker: &InstanceMarker, leader: u32) {
         .map(|pid| (pid, std::fs::read_to_string(format!("/proc/{pid}/cmdline"))))
         .collect();
     assert!(left.is_empty(), "still there: {left:?}");
-    assert!(
-        !std::path::Path::new(&format!("/proc/{leader}")).exists(),
-        "the leader is not reaped"
-    );
+    assert!(!std::path::Path::new(&format!("/proc/{leader}")).exists(), "the leader is not reaped");
 }
 
 /// Who carries the marker.
 pub(crate) fn marked(marker: &InstanceMarker) -> Vec<u32> {
     let wanted = marker.to_string();
-    alive()
-        .into_iter()
-        .filter(|pid| marker_of(*pid).as_ref() == Some(&wanted))
-        .collect()
+    alive().into_iter().filter(|pid| marker_of(*pid).as_ref() == Some(&wanted)).collect()
 }
 
 /// Who carries a marker that begins like this.
@@ -52,10 +42,7 @@ pub(crate) fn marked_like(prefix: &str) -> Vec<u32> {
 }
 
 pub(crate) fn children_of(parent: u32) -> Vec<u32> {
-    alive()
-        .into_iter()
-        .filter(|pid| field(*pid, 1) == Some(parent))
-        .collect()
+    alive().into_iter().filter(|pid| field(*pid, 1) == Some(parent)).collect()
 }
 
 pub(crate) fn session_of(pid: u32) -> u32 {
@@ -68,18 +55,15 @@ pub(crate) fn group_of(pid: u32) -> u32 {
 
 pub(crate) fn is_alive(pid: u32) -> bool {
     !matches!(
-        stat(pid)
-            .as_ref()
-            .and_then(|fields| fields.first())
-            .map(String::as_str),
+        stat(pid).as_ref().and_then(|fields| fields.first()).map(String::as_str),
         None | Some("Z")
     )
 }
 
 fn alive() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap();
+    let entries = std::fs::read_dir("/proc").expect("/proc");
     entries
-        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| is_alive(*pid))
         .collect()
 }

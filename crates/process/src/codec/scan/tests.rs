@@ -115,7 +115,9 @@ proptest! {
         let text = format!("{{{}}}", body.join(" , "));
         let parsed: Map<String, Value> = serde_json::from_str(&text).unwrap();
         let result = scan(text.as_bytes(), piece);
-        let id = parsed.get("id").filter(|id| id.is_string() || id.is_number());
+        // Not from what was parsed: the parser rounds some floats differently.
+        let id = members.iter().find(|(key, _)| key == "id").map(|(_, value)| value);
+        let id = id.filter(|id| id.is_string() || id.is_number());
         let id = id.map(|id| Bytes::from(serde_json::to_string(id).unwrap()));
         prop_assert_eq!(result.id, id);
         let is_response = (parsed.contains_key("result") || parsed.contains_key("error"))
