@@ -11,12 +11,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from standpipe_e2e import differential  # noqa: E402
-from standpipe_e2e.environment import MissingSetting  # noqa: E402
+from standpipe_e2e import crossed, differential, interactive  # noqa: E402
+from standpipe_e2e.environment import MissingSetting, clear_scratch  # noqa: E402
 from standpipe_e2e.tap import Tap  # noqa: E402
 
 SUITES = {
     "differential": differential.run,
+    "interactive": interactive.run,
+    "crossed": crossed.run,
     "determinism": lambda tap, s, c: differential.run(tap, s, c, direct_only=True),
 }
 
@@ -35,7 +37,11 @@ def main() -> int:
         except MissingSetting as missing:
             tap.not_ok(suite, str(missing))
     print(f"# {tap.passed} ok, {tap.failed} not ok", flush=True)
-    return 1 if tap.failed or not tap.passed else 0
+    if tap.failed or not tap.passed:
+        # The folders stay, with scripts and Standpipe's logs, for a look at what went wrong.
+        return 1
+    clear_scratch()
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,9 +8,13 @@ Rust driver.
 import functools
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+
+_SCRATCH: list[Path] = []
 
 
 class MissingSetting(Exception):
@@ -67,5 +71,13 @@ def rmcp_driver() -> Path:
 
 
 def scratch() -> Path:
-    """A new folder of our own; the caller removes it."""
-    return Path(tempfile.mkdtemp(prefix="standpipe-e2e-")).resolve()
+    """A new folder of our own."""
+    folder = Path(tempfile.mkdtemp(prefix="standpipe-e2e-")).resolve()
+    _SCRATCH.append(folder)
+    return folder
+
+
+def clear_scratch() -> None:
+    """Removes every folder that `scratch` made."""
+    while _SCRATCH:
+        shutil.rmtree(_SCRATCH.pop(), ignore_errors=True)
