@@ -67,6 +67,7 @@ impl RunId {
     }
 
     /// What the marker of each of this run's processes begins with.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for the watchdog only"))]
     pub(crate) fn prefix(&self) -> Vec<u8> {
         format!("{self}/").into_bytes()
     }

@@ -46,6 +46,7 @@ pub(crate) async fn spawn(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
 
 /// Starts nothing any more from now on, and waits up to `patience` for a start that is under way.
 /// For the end of the process: it cannot be undone.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for the watchdog only"))]
 pub(crate) fn close(patience: Duration) {
     const STEP: Duration = Duration::from_millis(5);
     CLOSED.store(true, Ordering::SeqCst);

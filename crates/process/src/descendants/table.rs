@@ -129,6 +129,7 @@ impl Table {
     }
 
     /// Everything alive that carries a marker of which `chosen` says yes, with all descendants.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for the watchdog only"))]
     pub(crate) fn marked(&self, chosen: impl Fn(&[u8]) -> bool) -> Vec<Identity> {
         self.closure(|entry| entry.marker.as_deref().is_some_and(&chosen))
     }
