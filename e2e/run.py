@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+# The tree under test is left as it is.
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from standpipe_e2e import crossed, differential, interactive  # noqa: E402

@@ -14,19 +14,30 @@ def demo(_folder: Path) -> list[Step]:
         step("resources", "resources/list"),
         step("templates", "resources/templates/list"),
         step("prompts", "prompts/list"),
-        tool("echo", "echo", {"message": "hello"}),
-        tool("echo-unicode", "echo", {"message": "żółw \u2028 🐢 \"quoted\" \\ back"}),
-        tool("echo-no-argument", "echo"),
+        tool("echo", "echo", {"text": "żółw \u2028 🐢 \"quoted\" \\ back"}),
+        tool("echo-missing", "echo"),
+        tool("add", "add", {"a": 1, "b": 2.5}),
+        tool("add-wrong", "add", {"a": "one", "b": 2}),
+        tool("countdown", "countdown", {"steps": 3, "delay_ms": 40}, progress=2),
+        tool("greet", "greet"),
         tool("unknown-tool", "no-such-tool"),
-        step("unknown-resource", "resources/read", {"uri": "demo://no/such"}),
-        step("unknown-prompt", "prompts/get", {"name": "no-such-prompt"}),
+        step("read", "resources/read", {"uri": "demo://about"}),
+        step("read-unknown", "resources/read", {"uri": "demo://no/such"}),
+        step("prompt", "prompts/get", {"name": "welcome", "arguments": {"name": "Zoë"}}),
+        step("prompt-missing", "prompts/get", {"name": "welcome"}),
+        step("prompt-unknown", "prompts/get", {"name": "no-such-prompt"}),
         step("level", "logging/setLevel", {"level": "error"}),
         step("ping", "ping"),
     ]
 
 
 def demo_raw(_folder: Path) -> list[Step]:
-    return [step("unknown-method", "no/such/method")]
+    return [
+        step("unknown-method", "no/such/method"),
+        step("level-debug", "logging/setLevel", {"level": "debug"}),
+        tool("countdown-logged", "countdown", {"steps": 2, "delay_ms": 20}, progress=2, messages=True),
+        step("level-wrong", "logging/setLevel", {"level": "loud"}),
+    ]
 
 
 def fixture(_folder: Path) -> list[Step]:
@@ -74,6 +85,9 @@ def fixture_raw(_folder: Path) -> list[Step]:
             "raw": '{"_meta":{"progressToken":7},"name":"progress","arguments":{"steps":2,"delay_ms":1}}',
         },
         step("no-params-tool", "tools/call"),
+        step("level-debug", "logging/setLevel", {"level": "debug"}),
+        tool("logged", "test_tool_with_logging", messages=True),
+        tool("error-data", "fail", {"code": -32042, "message": "open this", "data": {"a": [1.0, None], "b": "\u2028"}}),
     ]
 
 

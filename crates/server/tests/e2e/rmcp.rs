@@ -89,7 +89,7 @@ async fn conversation(client: &Connected) -> Vec<String> {
         heard.push(said(list));
     }
     for (tool, arguments) in [
-        ("echo", json!({ "message": "zażółć \u{1F422}" })),
+        ("echo", json!({ "text": "zażółć \u{1F422}" })),
         ("test_error_handling", json!({})),
         ("test_multiple_content_types", json!({})),
         ("no-such-tool", json!({})),
