@@ -105,6 +105,15 @@ impl Host {
     }
 }
 
+/// A scenario that failed must not leave its Standpipe running.
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Ok(None) = self.parent.try_wait() {
+            send(self.parent.id(), Signal::KILL);
+        }
+    }
+}
+
 fn command(scenario: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("our own path"));
     command.env("STANDPIPE_TEST_HOST", scenario).stdin(Stdio::null()).stdout(Stdio::piped());
