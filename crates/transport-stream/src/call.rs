@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use standpipe_core::connection::{Delivery, Intake, Lagged, Session};
-use standpipe_core::fault::{Fault, FaultKind};
+use standpipe_core::fault::Fault;
 use standpipe_core::message::{Id, Message, Response};
 use standpipe_metrics::{Dropped, InFlight, Outcome, ServiceMetrics};
 use tokio::time::Instant;
@@ -81,11 +81,7 @@ impl Calls {
                         call.in_flight.finish(Outcome::Cancelled);
                         continue;
                     }
-                    let refusal = if self.session.is_over() {
-                        Refusal::Fault(self.session.gate().fault(FaultKind::SessionOver))
-                    } else {
-                        Refusal::Unanswered
-                    };
+                    let refusal = Refusal::unanswered(&self.session);
                     return Poll::Ready(Ok(Some(call.refuse(&refusal))));
                 }
             }

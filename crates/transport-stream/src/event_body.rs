@@ -95,6 +95,7 @@ impl EventBody {
         primed: Option<EventId>,
         shutdown: &CancellationToken,
     ) -> Self {
+        record.session().stream_opened();
         Self {
             record: Arc::clone(record),
             source,
@@ -126,13 +127,13 @@ impl EventBody {
         if self.shutdown.as_mut().poll(cx).is_ready() {
             return Poll::Ready(self.shut_down(cx));
         }
-        let comment = std::task::ready!(self.poll_silence(cx));
-        // A session that its child has left is found out here at the latest.
+        // The end of the session wakes whoever gets its messages; the others find out here. Calls
+        // get their answers from whoever ended it.
         if matches!(self.source, Source::Listener(_)) && self.record.session().is_over() {
             self.over = true;
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(comment))
+        self.poll_silence(cx).map(Some)
     }
 
     /// Whether nothing more will come.
@@ -201,6 +202,7 @@ impl EventBody {
 
 impl Drop for EventBody {
     fn drop(&mut self) {
+        self.record.session().stream_closed();
         match &self.source {
             Source::Call(stream) => self.record.leave(stream, self.ticket, self.given),
             Source::Listener(number) => {

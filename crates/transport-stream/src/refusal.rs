@@ -8,7 +8,8 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use standpipe_core::fault::Fault;
+use standpipe_core::connection::Session;
+use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::message::{Id, RawJson, Rejected, error_object};
 use standpipe_core::protocol::{ProtocolVersion, code};
 use standpipe_metrics::Outcome;
@@ -99,8 +100,6 @@ pub(crate) enum Refusal {
     InitializeParams(#[source] serde_json::Error),
     #[error("{0}")]
     Fault(Fault),
-    #[error("the request was dropped without an answer; whether it took effect is unknown")]
-    Unanswered,
 }
 
 /// The revisions that are served, as a list.
@@ -117,6 +116,16 @@ impl fmt::Display for Served {
 }
 
 impl Refusal {
+    /// The way to the child was dropped and no answer with it.
+    pub(crate) fn unanswered(session: &Session) -> Self {
+        let kind = if session.is_over() {
+            FaultKind::SessionOver
+        } else {
+            FaultKind::ChildGone("the connection to it was lost".into())
+        };
+        Self::Fault(session.gate().fault(kind))
+    }
+
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
@@ -145,7 +154,6 @@ impl Refusal {
             Self::Fault(fault) => {
                 StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
-            Self::Unanswered => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -157,7 +165,6 @@ impl Refusal {
             Self::InitializeParams(_) => code::INVALID_PARAMS,
             Self::SessionUnknown => code::SESSION_NOT_FOUND,
             Self::Fault(fault) => fault.code(),
-            Self::Unanswered => code::INTERNAL_ERROR,
             Self::TooManySessions | Self::TooManyListeners(_) | Self::Body(Unread::NoMemory) => {
                 code::UNAVAILABLE
             }
@@ -190,7 +197,6 @@ impl Refusal {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Fault(fault) => response::outcome_of(fault),
-            Self::Unanswered => Outcome::Internal,
             _ if self.status().is_client_error() => Outcome::Rejected,
             _ => Outcome::Unavailable,
         }

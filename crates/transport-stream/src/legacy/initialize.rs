@@ -65,7 +65,8 @@ async fn open(
     let profile = profile(&request)?;
     let seat = transport.table().seat().ok_or(Refusal::TooManySessions)?;
     let (to_general, general) = transport.outlet();
-    let opening = Opening(Some(Session::new(route.gate.clone(), profile, to_general)));
+    let session = Session::new(route.gate.clone(), profile, to_general);
+    let mut opening = Opening { session, kept: false };
     let answer = opening.ask(transport, route, request).await?;
     let accepted = matches!(
         &answer.message,
@@ -74,10 +75,9 @@ async fn open(
     if !accepted {
         return Ok((answer, None));
     }
-    let Some(session) = opening.keep() else {
-        return Err(Refusal::Unanswered);
-    };
-    let id = HeaderValue::try_from(session.id().to_string()).map_err(|_| Refusal::Unanswered)?;
+    let session = opening.keep();
+    let id = HeaderValue::try_from(session.id().to_string())
+        .expect("hexadecimal digits may stand in a header");
     tracing::debug!(
         session = %session.id().short(),
         service = %route.gate.service(),
@@ -93,7 +93,10 @@ async fn open(
 
 /// A session that is being opened; it ends when this is dropped, as it is when the client goes away
 /// before it has heard of it.
-struct Opening(Option<Arc<Session>>);
+struct Opening {
+    session: Arc<Session>,
+    kept: bool,
+}
 
 impl Opening {
     async fn ask(
@@ -102,12 +105,9 @@ impl Opening {
         route: &Route,
         request: Request,
     ) -> Result<Delivery, Refusal> {
-        let Some(session) = &self.0 else {
-            return Err(Refusal::Unanswered);
-        };
         let inbox = route.gate.pass().await.map_err(Refusal::Fault)?;
         let (reply, mut intake) = transport.outlet();
-        inbox.open(session, request, &reply).map_err(Refusal::Fault)?;
+        inbox.open(&self.session, request, &reply).map_err(Refusal::Fault)?;
         drop(reply);
         loop {
             match intake.next().await {
@@ -115,23 +115,24 @@ impl Opening {
                 // The answer is one JSON object, for the id is in its headers; what comes before it
                 // is there for the first GET.
                 Ok(Some(other)) => {
-                    let _undelivered = session.outlet().deliver(other.message);
+                    let _undelivered = self.session.outlet().deliver(other.message);
                 }
-                Ok(None) => return Err(Refusal::Unanswered),
+                Ok(None) => return Err(Refusal::unanswered(&self.session)),
                 Err(_lagged) => {}
             }
         }
     }
 
-    fn keep(mut self) -> Option<Arc<Session>> {
-        self.0.take()
+    fn keep(&mut self) -> Arc<Session> {
+        self.kept = true;
+        Arc::clone(&self.session)
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        if let Some(session) = self.0.take() {
-            session.end();
+        if !self.kept {
+            self.session.end();
         }
     }
 }

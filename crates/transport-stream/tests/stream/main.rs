@@ -1,0 +1,13 @@
+//! The transport against a fake child: requests in, messages at the boundary, responses out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there and then")]
+
+mod batches;
+mod bounds;
+mod checks;
+mod endings;
+mod listening;
+mod questions;
+mod resuming;
+mod sessions;
+mod support;
