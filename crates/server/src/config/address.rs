@@ -61,10 +61,7 @@ impl HostPort {
         let host = host.strip_suffix('.').unwrap_or(host);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let valid = host.bytes().all(plain) || host.parse::<IpAddr>().is_ok();
-        (valid && !host.is_empty()).then(|| Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        })
+        (valid && !host.is_empty()).then(|| Self { host: host.to_ascii_lowercase(), port })
     }
 
     /// Whether this names the machine itself, whatever a name server says.
@@ -76,11 +73,7 @@ impl HostPort {
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let v6 = self.host.contains(':');
-        if v6 {
-            write!(f, "[{}]", self.host)
-        } else {
-            f.write_str(&self.host)
-        }?;
+        if v6 { write!(f, "[{}]", self.host) } else { f.write_str(&self.host) }?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -185,9 +178,7 @@ impl AllowedOrigin {
             return Ok(Self::Any);
         }
         let text = text.strip_suffix('/').unwrap_or(text);
-        WebOrigin::parse(text)
-            .map(Self::Exactly)
-            .ok_or(Fault::Origin)
+        WebOrigin::parse(text).map(Self::Exactly).ok_or(Fault::Origin)
     }
 
     /// Whether a request from a page of `origin` is allowed.

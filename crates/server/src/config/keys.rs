@@ -42,27 +42,14 @@ pub(super) const SERVER: &[&str] = &["args", "command", "cwd", "disabled", "env"
 pub(super) const OPS: &[&str] = &["listen"];
 
 /// Keys under `restart`.
-pub(super) const RESTART: &[&str] = &[
-    "backoff_max",
-    "backoff_min",
-    "cooldown",
-    "early_death",
-    "healthy_after",
-    "max_failures",
-];
+pub(super) const RESTART: &[&str] =
+    &["backoff_max", "backoff_min", "cooldown", "early_death", "healthy_after", "max_failures"];
 
 /// Keys that desktop clients write into an entry and that concern only themselves: what may run
 /// without asking, how it is displayed. `timeout` is among them because clients disagree about its
 /// unit; `request_timeout` is ours.
-pub(super) const FOREIGN_SERVER: &[&str] = &[
-    "alwaysAllow",
-    "autoApprove",
-    "description",
-    "icon",
-    "timeout",
-    "transport",
-    "trust",
-];
+pub(super) const FOREIGN_SERVER: &[&str] =
+    &["alwaysAllow", "autoApprove", "description", "icon", "timeout", "transport", "trust"];
 
 /// Keys of remote servers. Standpipe serves what speaks stdio.
 pub(super) const REMOTE_SERVER: &[&str] = &["headers", "httpUrl", "serverUrl", "url"];

@@ -7,13 +7,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Units of time, largest first, in milliseconds.
-const TIME_UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const TIME_UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Units of size, in bytes.
 const SIZE_UNITS: [(&str, u64); 10] = [
@@ -41,37 +36,22 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     while !rest.is_empty() {
         let (digits, after) = split_digits(rest);
         if digits.is_empty() {
-            return Err(DurationError::NoNumber {
-                at: rest.to_owned(),
-            });
+            return Err(DurationError::NoNumber { at: rest.to_owned() });
         }
-        let unit_len = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let unit_len = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_len);
         if unit.trim().is_empty() {
-            return Err(DurationError::NoUnit {
-                number: digits.to_owned(),
-            });
+            return Err(DurationError::NoUnit { number: digits.to_owned() });
         }
         let Some((_, millis)) = TIME_UNITS.iter().find(|(name, _)| *name == unit.trim()) else {
-            return Err(DurationError::UnknownUnit {
-                unit: unit.trim().to_owned(),
-            });
+            return Err(DurationError::UnknownUnit { unit: unit.trim().to_owned() });
         };
         if *millis >= smallest {
-            return Err(DurationError::Order {
-                unit: unit.trim().to_owned(),
-            });
+            return Err(DurationError::Order { unit: unit.trim().to_owned() });
         }
         smallest = *millis;
-        let part = digits
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(*millis));
-        total = part
-            .and_then(|part| total.checked_add(part))
-            .ok_or(DurationError::TooLong)?;
+        let part = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*millis));
+        total = part.and_then(|part| total.checked_add(part)).ok_or(DurationError::TooLong)?;
         rest = after;
     }
     Ok(Duration::from_millis(total))
@@ -92,9 +72,7 @@ pub fn parse_size(text: &str) -> Result<usize, SizeError> {
             .iter()
             .find(|(name, _)| *name == unit)
             .map(|(_, factor)| *factor)
-            .ok_or_else(|| SizeError::UnknownUnit {
-                unit: unit.to_owned(),
-            })?
+            .ok_or_else(|| SizeError::UnknownUnit { unit: unit.to_owned() })?
     };
     digits
         .parse::<u64>()
@@ -184,10 +162,7 @@ pub enum SizeError {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 #[cfg(test)]

@@ -35,9 +35,8 @@ pub(super) fn redact_args(args: &[String]) -> Vec<String> {
             follows = false;
             continue;
         }
-        let (name, value) = arg
-            .split_once(['=', ':'])
-            .map_or((arg.as_str(), None), |(n, v)| (n, Some(v)));
+        let (name, value) =
+            arg.split_once(['=', ':']).map_or((arg.as_str(), None), |(n, v)| (n, Some(v)));
         follows = option && value.is_none() && tells(name);
         shown.push(match value {
             Some(value) if tells(name) => {
@@ -50,22 +49,16 @@ pub(super) fn redact_args(args: &[String]) -> Vec<String> {
 }
 
 fn tells(name: &str) -> bool {
-    name.to_ascii_lowercase()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| {
-            TELLING
-                .iter()
-                .any(|telling| word == *telling || word.ends_with(telling) && telling.len() > 3)
-        })
+    name.to_ascii_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+        TELLING
+            .iter()
+            .any(|telling| word == *telling || word.ends_with(telling) && telling.len() > 3)
+    })
 }
 
 fn redact_value(value: &str) -> String {
     let reference = value.contains("${env:") || value.contains("${file:");
-    if reference {
-        value.to_owned()
-    } else {
-        REDACTED.to_owned()
-    }
+    if reference { value.to_owned() } else { REDACTED.to_owned() }
 }
 
 /// Withholds the user part of a URL, `scheme://user:password@host`.
@@ -91,31 +84,19 @@ mod tests {
         let cases: &[(&[&str], &[&str])] = &[
             (&["--token", "abc"], &["--token", "[redacted]"]),
             (&["--token=abc"], &["--token=[redacted]"]),
-            (
-                &["--api-key", "abc", "x"],
-                &["--api-key", "[redacted]", "x"],
-            ),
+            (&["--api-key", "abc", "x"], &["--api-key", "[redacted]", "x"]),
             (&["--apikey=abc"], &["--apikey=[redacted]"]),
             (&["--db-password=a=b"], &["--db-password=[redacted]"]),
-            (
-                &["--header", "Authorization: Bearer x"],
-                &["--header", "Authorization:[redacted]"],
-            ),
+            (&["--header", "Authorization: Bearer x"], &["--header", "Authorization:[redacted]"]),
             (&["API_TOKEN=abc"], &["API_TOKEN=[redacted]"]),
             (&["--token", "${env:T}"], &["--token", "${env:T}"]),
             (&["--token=${file:/t}"], &["--token=${file:/t}"]),
             (&["--token", "--verbose"], &["--token", "--verbose"]),
-            (
-                &["-y", "@scope/key-server", "/data"],
-                &["-y", "@scope/key-server", "/data"],
-            ),
+            (&["-y", "@scope/key-server", "/data"], &["-y", "@scope/key-server", "/data"]),
             (&["--path", "/a/b"], &["--path", "/a/b"]),
             (&["postgres://u:p@h/db"], &["postgres://[redacted]@h/db"]),
             (&["https://h/a@b"], &["https://h/a@b"]),
-            (
-                &["--monkey=1", "--keyboard=de"],
-                &["--monkey=1", "--keyboard=de"],
-            ),
+            (&["--monkey=1", "--keyboard=de"], &["--monkey=1", "--keyboard=de"]),
         ];
         for (args, expected) in cases {
             let args: Vec<String> = args.iter().map(ToString::to_string).collect();

@@ -51,9 +51,7 @@ enum Kind {
 
 impl Kind {
     fn of(reference: &str) -> Option<Self> {
-        [Self::Variable, Self::File]
-            .into_iter()
-            .find(|kind| reference.starts_with(kind.opening()))
+        [Self::Variable, Self::File].into_iter().find(|kind| reference.starts_with(kind.opening()))
     }
 
     const fn opening(self) -> &'static str {
@@ -66,12 +64,8 @@ impl Kind {
     fn resolve(self, name: &str, base: &Path) -> Result<String, Fault> {
         match self {
             Self::Variable => env::var(name).map_err(|error| match error {
-                VarError::NotPresent => Fault::Unset {
-                    name: name.to_owned(),
-                },
-                VarError::NotUnicode(_) => Fault::UnsetText {
-                    name: name.to_owned(),
-                },
+                VarError::NotPresent => Fault::Unset { name: name.to_owned() },
+                VarError::NotUnicode(_) => Fault::UnsetText { name: name.to_owned() },
             }),
             Self::File => {
                 let path = base.join(name);
@@ -83,14 +77,9 @@ impl Kind {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    fs::File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
+    fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "larger than 1 MiB",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
     }
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
@@ -108,17 +97,8 @@ mod tests {
     fn variables_are_replaced_and_other_dollars_are_left_alone() {
         let path = env::var("PATH").unwrap();
         assert_eq!(expanded("${env:PATH}"), path);
-        assert_eq!(
-            expanded("a ${env:PATH} b ${env:PATH}"),
-            format!("a {path} b {path}")
-        );
-        for text in [
-            "",
-            "plain",
-            "${HOME} $$ $x ${",
-            "${workspaceFolder}/x",
-            "a$",
-        ] {
+        assert_eq!(expanded("a ${env:PATH} b ${env:PATH}"), format!("a {path} b {path}"));
+        for text in ["", "plain", "${HOME} $$ $x ${", "${workspaceFolder}/x", "a$"] {
             assert_eq!(expanded(text), text);
         }
         assert_eq!(expanded("$${env:PATH}"), "${env:PATH}");
@@ -128,29 +108,20 @@ mod tests {
     fn a_value_is_not_expanded_twice() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("secret"), "${env:PATH}\r\n").unwrap();
-        assert_eq!(
-            expand("<${file:secret}>", dir.path()).unwrap(),
-            "<${env:PATH}>"
-        );
+        assert_eq!(expand("<${file:secret}>", dir.path()).unwrap(), "<${env:PATH}>");
     }
 
     #[test]
     fn mistakes_are_named() {
         let cases = [
-            (
-                "${env:STANDPIPE_NO_SUCH}",
-                "`${env:STANDPIPE_NO_SUCH}`: the variable is not set",
-            ),
+            ("${env:STANDPIPE_NO_SUCH}", "`${env:STANDPIPE_NO_SUCH}`: the variable is not set"),
             ("${file:/no/such}", "`${file:/no/such}`: No such file"),
             ("${env:PATH", "not closed"),
             ("${file:/dev/zero}", "`${file:/dev/zero}`: "),
         ];
         for (text, expected) in cases {
             let message = expand(text, Path::new("/")).unwrap_err().to_string();
-            assert!(
-                message.starts_with(expected) || message.contains(expected),
-                "{message}"
-            );
+            assert!(message.starts_with(expected) || message.contains(expected), "{message}");
         }
     }
 }

@@ -25,20 +25,12 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(figment: &'a Figment, files: &'a [ConfigFile]) -> Self {
-        Self {
-            figment,
-            files,
-            mistakes: RefCell::default(),
-        }
+        Self { figment, files, mistakes: RefCell::default() }
     }
 
     pub(super) fn report(&self, path: &[&str], tag: Option<Tag>, fault: Fault) {
         let origin = self.origin(path, tag);
-        self.mistakes.borrow_mut().push(Mistake {
-            origin,
-            key: dotted(path),
-            fault,
-        });
+        self.mistakes.borrow_mut().push(Mistake { origin, key: dotted(path), fault });
     }
 
     /// How many mistakes were reported so far.
@@ -53,10 +45,7 @@ impl<'a> Reader<'a> {
         if let Some(Source::File(path_of_file)) = &metadata.source {
             let file = self.files.iter().find(|file| file.path == *path_of_file);
             let line = file.and_then(|file| locate::line_of(&file.text, file.format, path));
-            return Origin::File {
-                path: path_of_file.clone(),
-                line,
-            };
+            return Origin::File { path: path_of_file.clone(), line };
         }
         match &*metadata.name {
             source::ENVIRONMENT => Origin::Variable(source::variable_name(path)),
@@ -70,24 +59,16 @@ impl<'a> Reader<'a> {
 
     /// Whether the value with this tag stands in a JSON file.
     fn in_json(&self, tag: Tag) -> bool {
-        let source = self
-            .figment
-            .get_metadata(tag)
-            .and_then(|metadata| metadata.source.as_ref());
+        let source = self.figment.get_metadata(tag).and_then(|metadata| metadata.source.as_ref());
         let Some(Source::File(path)) = source else {
             return false;
         };
-        self.files
-            .iter()
-            .any(|file| file.path == *path && file.format == source::FileFormat::Json)
+        self.files.iter().any(|file| file.path == *path && file.format == source::FileFormat::Json)
     }
 
     /// Where relative paths of a value start: the folder of its file, or the current one.
     fn base(&self, tag: Tag) -> &Path {
-        let source = self
-            .figment
-            .get_metadata(tag)
-            .and_then(|metadata| metadata.source.as_ref());
+        let source = self.figment.get_metadata(tag).and_then(|metadata| metadata.source.as_ref());
         match source {
             Some(Source::File(path)) => path.parent().unwrap_or(Path::new("")),
             _ => Path::new(""),
@@ -145,10 +126,7 @@ impl<'a> Section<'a> {
     pub(super) fn report_at(&self, key: &str, fault: Fault) {
         let mut path = self.path.clone();
         path.extend(key.split('.'));
-        let own = self
-            .dict
-            .get(key.split('.').next().unwrap_or(key))
-            .map(Value::tag);
+        let own = self.dict.get(key.split('.').next().unwrap_or(key)).map(Value::tag);
         let tag = own.or_else(|| self.dict.values().next().map(Value::tag));
         self.reader.report(&path, tag, fault);
     }
@@ -170,11 +148,7 @@ impl<'a> Section<'a> {
         };
         let mut path = self.path.clone();
         path.push(key);
-        Some(Self {
-            reader: self.reader,
-            path,
-            dict,
-        })
+        Some(Self { reader: self.reader, path, dict })
     }
 
     pub(super) fn text(&self, key: &str) -> Option<Text> {
@@ -182,14 +156,9 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn text_of(&self, value: &Value) -> Result<Text, Fault> {
-        let written = value
-            .as_str()
-            .ok_or_else(|| wrong_type("a string", value))?;
+        let written = value.as_str().ok_or_else(|| wrong_type("a string", value))?;
         let value = reference::expand(written, self.reader.base(value.tag()))?;
-        Ok(Text {
-            value,
-            written: written.to_owned(),
-        })
+        Ok(Text { value, written: written.to_owned() })
     }
 
     /// A list of texts; one text alone is a list of one.
@@ -245,11 +214,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        self.read(key, |value| {
-            value
-                .to_bool()
-                .ok_or_else(|| wrong_type("true or false", value))
-        })
+        self.read(key, |value| value.to_bool().ok_or_else(|| wrong_type("true or false", value)))
     }
 
     /// One of a few words; `words` and `values` go together.
@@ -265,10 +230,7 @@ impl<'a> Section<'a> {
             position
                 .and_then(|position| values.get(position))
                 .copied()
-                .ok_or(Fault::Choice {
-                    found: text,
-                    valid: words,
-                })
+                .ok_or(Fault::Choice { found: text, valid: words })
         })
     }
 
@@ -302,21 +264,13 @@ pub(super) fn wrong_type(expected: &'static str, found: &Value) -> Fault {
 }
 
 fn whole(value: &Value) -> Option<i128> {
-    value.to_i128().or_else(|| {
-        value
-            .to_u128()
-            .and_then(|number| i128::try_from(number).ok())
-    })
+    value.to_i128().or_else(|| value.to_u128().and_then(|number| i128::try_from(number).ok()))
 }
 
 /// A path with dots; names that contain dots themselves are quoted.
 fn dotted(path: &[&str]) -> String {
     let quoted = |segment: &&str| {
-        if segment.contains('.') {
-            format!("\"{segment}\"")
-        } else {
-            (*segment).to_owned()
-        }
+        if segment.contains('.') { format!("\"{segment}\"") } else { (*segment).to_owned() }
     };
     path.iter().map(quoted).collect::<Vec<_>>().join(".")
 }

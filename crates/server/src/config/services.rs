@@ -10,7 +10,7 @@ use std::time::Duration;
 use figment::value::Value;
 use standpipe_core::secret::Redacted;
 use standpipe_core::service::{
-    EraChoice, Interactive, Lifecycle, ServiceId, ServiceSpec, Sharing, SpecFault,
+    EraChoice, Interactive, Lifecycle, ServiceId, ServiceSpec, Sharing, SpecFault, Timeouts,
 };
 
 use super::error::Fault;
@@ -110,6 +110,11 @@ impl Tuning {
         }
     }
 
+    /// After how much silence a session ends.
+    pub fn session_idle_timeout(&self) -> Duration {
+        self.session_idle.unwrap_or_else(|| Timeouts::default().session_idle)
+    }
+
     /// Sets what was given; what depends on it follows unless it was given too.
     pub fn apply(&self, spec: &mut ServiceSpec) {
         set(&mut spec.sharing, self.sharing);
@@ -168,9 +173,7 @@ impl RestartTuning {
             restart.backoff_max = restart.backoff_max.max(restart.backoff_min);
         }
         set(&mut restart.backoff_max, self.backoff_max);
-        let failures = self
-            .max_failures
-            .map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let failures = self.max_failures.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         set(&mut restart.max_failures, failures);
         set(&mut restart.early_death, self.early_death);
         set(&mut restart.healthy_after, self.healthy_after);
@@ -193,10 +196,7 @@ pub(super) fn read_all(servers: &Section<'_>, defaults: &Tuning) -> Vec<Service>
 }
 
 fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) -> Option<Service> {
-    if let Some(key) = keys::REMOTE_SERVER
-        .iter()
-        .find(|key| entry.dict.contains_key(**key))
-    {
+    if let Some(key) = keys::REMOTE_SERVER.iter().find(|key| entry.dict.contains_key(**key)) {
         // Whoever switched a remote server off does not want to hear that it is one.
         if entry.flag("disabled") != Some(true) {
             entry.report_at(key, Fault::Remote { key });
@@ -207,10 +207,7 @@ fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) -> Option<Ser
     for key in ["type", "transport"] {
         let stdio = entry.read(key, |value| match value.as_str() {
             Some("stdio") => Ok(()),
-            Some(other) => Err(Fault::Choice {
-                found: other.to_owned(),
-                valid: &["stdio"],
-            }),
+            Some(other) => Err(Fault::Choice { found: other.to_owned(), valid: &["stdio"] }),
             None => Err(wrong_type("a string", value)),
         });
         if stdio.is_none() && entry.dict.contains_key(key) {
@@ -219,10 +216,7 @@ fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) -> Option<Ser
     }
     let mistakes_before = entry.reader.count();
     let tuning = Tuning::read(entry);
-    let env = entry
-        .section("env")
-        .map(|section| variables(&section))
-        .unwrap_or_default();
+    let env = entry.section("env").map(|section| variables(&section)).unwrap_or_default();
     let command = entry.text("command");
     let args = entry.texts("args").unwrap_or_default();
     let cwd = entry.text("cwd");

@@ -16,24 +16,12 @@ use super::{Service, Settings};
 pub fn show(settings: &Settings) -> String {
     let mut page = Page::default();
     page.text("listen", &settings.listen.to_string());
-    page.list(
-        "allow_host",
-        settings.allow_host.iter().map(ToString::to_string),
-    );
-    page.list(
-        "allow_origin",
-        settings.allow_origin.iter().map(ToString::to_string),
-    );
+    page.list("allow_host", settings.allow_host.iter().map(ToString::to_string));
+    page.list("allow_origin", settings.allow_origin.iter().map(ToString::to_string));
     page.text("log", &settings.log);
-    page.text(
-        "shutdown_timeout",
-        &format_duration(settings.shutdown_timeout),
-    );
+    page.text("shutdown_timeout", &format_duration(settings.shutdown_timeout));
     page.raw("max_connections", settings.max_connections);
-    page.text(
-        "body_budget_bytes",
-        &format_size(settings.body_budget_bytes),
-    );
+    page.text("body_budget_bytes", &format_size(settings.body_budget_bytes));
     if let Some(listen) = settings.ops_listen {
         page.table(&["ops"]);
         page.text("listen", &listen.to_string());
@@ -103,20 +91,12 @@ fn show_tuning(page: &mut Page, spec: &ServiceSpec) {
     let timeouts = &spec.timeouts;
     page.text("start_timeout", &format_duration(timeouts.start));
     page.text("request_timeout", &format_duration(timeouts.request));
-    page.text(
-        "request_timeout_max",
-        &format_duration(timeouts.request_max),
-    );
+    page.text("request_timeout_max", &format_duration(timeouts.request_max));
     page.text("question_timeout", &format_duration(timeouts.question));
-    page.text(
-        "session_idle_timeout",
-        &format_duration(timeouts.session_idle),
-    );
+    page.text("session_idle_timeout", &format_duration(timeouts.session_idle));
     page.text(
         "idle_timeout",
-        &spec
-            .idle_timeout
-            .map_or_else(|| "never".to_owned(), format_duration),
+        &spec.idle_timeout.map_or_else(|| "never".to_owned(), format_duration),
     );
     let limits = &spec.limits;
     page.text("max_message_bytes", &format_size(limits.max_message_bytes));
@@ -154,11 +134,7 @@ impl Page {
 
 fn key(name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if !name.is_empty() && name.bytes().all(bare) {
-        name.to_owned()
-    } else {
-        quote(name)
-    }
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { quote(name) }
 }
 
 fn quote(text: &str) -> String {

@@ -46,9 +46,8 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let bytes = fs::read(path).map_err(|source| unreadable(path, source))?;
-        let text = String::from_utf8(bytes).map_err(|_| ConfigError::NotText {
-            path: path.to_owned(),
-        })?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| ConfigError::NotText { path: path.to_owned() })?;
         Self::parse(path, &text)
     }
 
@@ -60,20 +59,13 @@ impl ConfigFile {
             FileFormat::Toml => parse_toml(path, &text)?,
             FileFormat::Json => parse_json(path, &text)?,
         };
-        Ok(Self {
-            path: path.to_owned(),
-            text,
-            format,
-            dict,
-        })
+        Ok(Self { path: path.to_owned(), text, format, dict })
     }
 
     /// The services that the file names.
     pub(super) fn service_names(&self) -> impl Iterator<Item = &str> {
         let servers = self.dict.get("mcpServers").and_then(Value::as_dict);
-        servers
-            .into_iter()
-            .flat_map(|servers| servers.keys().map(String::as_str))
+        servers.into_iter().flat_map(|servers| servers.keys().map(String::as_str))
     }
 }
 
@@ -178,10 +170,7 @@ pub(super) fn variable_name(path: &[&str]) -> String {
 }
 
 fn unreadable(path: &Path, source: io::Error) -> ConfigError {
-    ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    }
+    ConfigError::Unreadable { path: path.to_owned(), source }
 }
 
 fn format_of(path: &Path, text: &str) -> FileFormat {
@@ -195,30 +184,21 @@ fn format_of(path: &Path, text: &str) -> FileFormat {
 
 fn parse_toml(path: &Path, text: &str) -> Result<Dict, ConfigError> {
     // The workspace's parser speaks first: its messages have lines, and it reads the newer TOML.
-    let table: toml::Table = toml::from_str(text).map_err(|source| ConfigError::Toml {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })?;
+    let table: toml::Table = toml::from_str(text)
+        .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })?;
     if let Ok(dict) = Toml::from_str(text) {
         return Ok(dict);
     }
     match Value::serialize(table) {
         Ok(Value::Dict(_, dict)) => Ok(dict),
-        _ => Err(ConfigError::NotATable {
-            path: path.to_owned(),
-        }),
+        _ => Err(ConfigError::NotATable { path: path.to_owned() }),
     }
 }
 
 fn parse_json(path: &Path, text: &str) -> Result<Dict, ConfigError> {
-    let wrong = |source| ConfigError::Json {
-        path: path.to_owned(),
-        source,
-    };
+    let wrong = |source| ConfigError::Json { path: path.to_owned(), source };
     let value: Value = Json::from_str(text).map_err(wrong)?;
-    value.into_dict().ok_or_else(|| ConfigError::NotATable {
-        path: path.to_owned(),
-    })
+    value.into_dict().ok_or_else(|| ConfigError::NotATable { path: path.to_owned() })
 }
 
 /// Turns `MCPSERVERS__FS__ENV__API_KEY` into `mcpServers`, `fs`, `env`, `API_KEY`.
@@ -226,9 +206,7 @@ fn variable_path(rest: &str, services: &[&str]) -> Vec<String> {
     let mut segments = rest.split("__");
     let first = segments.next().unwrap_or_default().to_ascii_lowercase();
     if first != "mcpservers" {
-        return std::iter::once(first)
-            .chain(segments.map(str::to_ascii_lowercase))
-            .collect();
+        return std::iter::once(first).chain(segments.map(str::to_ascii_lowercase)).collect();
     }
     let mut path = vec!["mcpServers".to_owned()];
     if let Some(written) = segments.next() {
@@ -293,10 +271,7 @@ fn variable_value(path: &[String], text: &str) -> Value {
         // Text is text, even where it looks like a number.
         ["mcpServers", _, "env", ..] | ["mcpServers", _, "command" | "cwd"] => text.into(),
         ["allow_host" | "allow_origin"] if !text.trim_start().starts_with('[') => {
-            let parts = text
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             parts.map(Value::from).collect::<Vec<_>>().into()
         }
         _ if text.trim_start().starts_with('[') => {
@@ -318,9 +293,7 @@ fn insert(dict: &mut Dict, path: &[String], value: Value) {
         dict.insert(first.clone(), value);
         return;
     }
-    let inner = dict
-        .entry(first.clone())
-        .or_insert_with(|| Value::from(Dict::new()));
+    let inner = dict.entry(first.clone()).or_insert_with(|| Value::from(Dict::new()));
     // A shorter variable may have put a plain value here; the longer one is more specific.
     if inner.as_dict().is_none() {
         *inner = Value::from(Dict::new());

@@ -11,10 +11,7 @@ mod mistakes;
 
 fn layers(environment: &[(&str, &str)]) -> Layers {
     Layers {
-        environment: environment
-            .iter()
-            .map(|(k, v)| (k.into(), v.into()))
-            .collect(),
+        environment: environment.iter().map(|(k, v)| (k.into(), v.into())).collect(),
         services: true,
         ..Layers::default()
     }
@@ -66,10 +63,7 @@ fn a_desktop_file_is_read_as_it_stands() {
     .unwrap();
     assert_eq!(settings.services.len(), 1);
     let spec = &settings.services[0].spec;
-    assert_eq!(
-        (spec.id.as_str(), spec.command.to_str()),
-        ("filesystem", Some("npx"))
-    );
+    assert_eq!((spec.id.as_str(), spec.command.to_str()), ("filesystem", Some("npx")));
     assert_eq!(spec.args.len(), 3);
     assert_eq!(spec.env["LEVEL"].expose(), "1");
     assert_eq!(spec.timeouts.request, Duration::from_mins(5));
@@ -105,30 +99,15 @@ fn every_key_of_an_entry_reaches_the_spec() {
     assert_eq!(spec.cwd.as_deref(), Some(Path::new("/tmp")));
     assert_eq!(spec.lifecycle, Lifecycle::OneShot);
     assert_eq!(spec.sharing, Sharing::Session);
-    assert_eq!(
-        (spec.era, spec.interactive),
-        (EraChoice::Legacy, Interactive::Never)
-    );
+    assert_eq!((spec.era, spec.interactive), (EraChoice::Legacy, Interactive::Never));
     let t = &spec.timeouts;
     assert_eq!(
-        [
-            t.start,
-            t.request,
-            t.request_max,
-            t.question,
-            t.session_idle
-        ],
+        [t.start, t.request, t.request_max, t.question, t.session_idle],
         [secs(1), secs(2), secs(3), secs(4), secs(5)]
     );
     assert_eq!(spec.idle_timeout, Some(secs(6)));
-    assert_eq!(
-        (spec.limits.max_message_bytes, spec.limits.input_queue_bytes),
-        (1000, 2048)
-    );
-    assert_eq!(
-        (spec.limits.max_instances, spec.limits.side_processes),
-        (7, 0)
-    );
+    assert_eq!((spec.limits.max_message_bytes, spec.limits.input_queue_bytes), (1000, 2048));
+    assert_eq!((spec.limits.max_instances, spec.limits.side_processes), (7, 0));
     assert_eq!(spec.restart.max_failures, 9);
     assert_eq!(spec.restart.cooldown, Duration::ZERO);
     assert_eq!(spec.restart.backoff_min, Duration::from_millis(1));
@@ -142,21 +121,11 @@ fn top_level_tuning_is_the_default_of_entries() {
          request_timeout = \"1s\"\nlifecycle = \"persistent\"\n",
     )
     .unwrap();
-    let [a, b] = settings.services.as_slice() else {
-        panic!("two services")
-    };
+    let [a, b] = settings.services.as_slice() else { panic!("two services") };
     assert_eq!(a.spec.timeouts.request, Duration::from_hours(2));
-    assert_eq!(
-        a.spec.timeouts.request_max,
-        Duration::from_hours(2),
-        "follows"
-    );
+    assert_eq!(a.spec.timeouts.request_max, Duration::from_hours(2), "follows");
     assert_eq!(a.spec.limits.input_queue_bytes, 100 << 20, "follows");
-    assert_eq!(
-        a.spec.idle_timeout,
-        Some(Duration::from_mins(5)),
-        "one-shot"
-    );
+    assert_eq!(a.spec.idle_timeout, Some(Duration::from_mins(5)), "one-shot");
     assert_eq!(b.spec.timeouts.request, Duration::from_secs(1));
     assert_eq!(b.spec.idle_timeout, None, "persistent");
 }
@@ -191,9 +160,7 @@ fn variables_reach_into_entries() {
         ("OTHER", "x"),
     ]);
     let settings = load_text(Path::new("s.toml"), file, &layers).unwrap();
-    let [mine, other] = settings.services.as_slice() else {
-        panic!("two services")
-    };
+    let [mine, other] = settings.services.as_slice() else { panic!("two services") };
     assert_eq!(mine.spec.env["API__KEY"].expose(), "42");
     assert_eq!(mine.spec.env["A"].expose(), "1");
     assert_eq!(mine.spec.limits.max_instances, 3);
@@ -206,15 +173,9 @@ fn variables_reach_into_entries() {
 
 #[test]
 fn all_mistakes_are_reported_at_once() {
-    let message = message(toml(
-        "lisen = 1\nlogg = 2\n[mcpServers.a]\nx = 1\n[mcpServers.b]\ncommand = 1",
-    ));
-    for part in [
-        "`lisen`",
-        "`logg`",
-        "`mcpServers.a.x`",
-        "`mcpServers.b.command`",
-    ] {
+    let message =
+        message(toml("lisen = 1\nlogg = 2\n[mcpServers.a]\nx = 1\n[mcpServers.b]\ncommand = 1"));
+    for part in ["`lisen`", "`logg`", "`mcpServers.a.x`", "`mcpServers.b.command`"] {
         assert!(message.contains(part), "{part} in {message}");
     }
 }
@@ -225,11 +186,8 @@ fn later_files_win_and_name_themselves() {
     let one = dir.path().join("one.toml");
     let two = dir.path().join("two.json");
     std::fs::write(&one, "[mcpServers.a]\ncommand = \"one\"\nargs = [\"x\"]\n").unwrap();
-    std::fs::write(
-        &two,
-        r#"{"mcpServers": {"a": {"command": "two"}, "b": {"command": "b"}}}"#,
-    )
-    .unwrap();
+    std::fs::write(&two, r#"{"mcpServers": {"a": {"command": "two"}, "b": {"command": "b"}}}"#)
+        .unwrap();
     let mut layers = layers(&[]);
     layers.files = vec![one, two.clone()];
     let settings = load(&layers).unwrap();
@@ -268,18 +226,9 @@ fn what_is_shown_has_no_secrets_and_can_be_read_again() {
     assert!(shown.contains("${env:PATH}"), "{shown}");
     let again = toml(&shown).unwrap();
     assert_eq!(show(&again), shown);
-    assert_eq!(
-        again.services[0].spec.timeouts,
-        settings.services[0].spec.timeouts
-    );
-    assert_eq!(
-        again.services[0].spec.limits,
-        settings.services[0].spec.limits
-    );
-    assert_eq!(
-        again.services[0].spec.restart,
-        settings.services[0].spec.restart
-    );
+    assert_eq!(again.services[0].spec.timeouts, settings.services[0].spec.timeouts);
+    assert_eq!(again.services[0].spec.limits, settings.services[0].spec.limits);
+    assert_eq!(again.services[0].spec.restart, settings.services[0].spec.restart);
 }
 
 #[test]

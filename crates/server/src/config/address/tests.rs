@@ -45,20 +45,14 @@ fn loopback_is_recognised_by_name_and_address_only() {
         ("0.0.0.0", false),
         ("evil.example", false),
     ] {
-        assert_eq!(
-            HostPort::parse(text).unwrap().is_loopback(),
-            expected,
-            "{text}"
-        );
+        assert_eq!(HostPort::parse(text).unwrap().is_loopback(), expected, "{text}");
     }
 }
 
 #[test]
 fn allowed_hosts() {
     let allows = |allowed: &str, host: &str| {
-        AllowedHost::parse(allowed)
-            .unwrap()
-            .matches(&HostPort::parse(host).unwrap())
+        AllowedHost::parse(allowed).unwrap().matches(&HostPort::parse(host).unwrap())
     };
     assert!(allows("mcp.example.com", "MCP.example.com:1234"));
     assert!(allows("mcp.example.com:443", "mcp.example.com:443"));
@@ -72,9 +66,7 @@ fn allowed_hosts() {
 #[test]
 fn origins() {
     let allows = |allowed: &str, origin: &str| {
-        AllowedOrigin::parse(allowed)
-            .unwrap()
-            .matches(&WebOrigin::parse(origin).unwrap())
+        AllowedOrigin::parse(allowed).unwrap().matches(&WebOrigin::parse(origin).unwrap())
     };
     assert!(allows("https://app.example", "https://APP.example:443"));
     assert!(allows("https://app.example/", "https://app.example"));
@@ -83,15 +75,7 @@ fn origins() {
     assert!(!allows("https://app.example", "https://evil.app.example"));
     assert!(allows("vscode-webview://abc", "vscode-webview://abc"));
     assert!(allows("*", "https://x"));
-    for text in [
-        "null",
-        "",
-        "app.example",
-        "https://",
-        "https://a/b",
-        "://a",
-        "https://a@b",
-    ] {
+    for text in ["null", "", "app.example", "https://", "https://a/b", "://a", "https://a@b"] {
         assert_eq!(WebOrigin::parse(text), None, "{text:?}");
     }
 }
@@ -99,9 +83,7 @@ fn origins() {
 #[test]
 fn a_page_of_our_own_host_is_recognised() {
     let same = |origin: &str, host: &str| {
-        WebOrigin::parse(origin)
-            .unwrap()
-            .is_same_host(&HostPort::parse(host).unwrap())
+        WebOrigin::parse(origin).unwrap().is_same_host(&HostPort::parse(host).unwrap())
     };
     assert!(same("http://a:8085", "a:8085"));
     assert!(same("https://a", "a"));
@@ -113,24 +95,10 @@ fn a_page_of_our_own_host_is_recognised() {
 
 #[test]
 fn listen_addresses() {
-    assert_eq!(
-        parse_listen("127.0.0.1:0").unwrap().to_string(),
-        "127.0.0.1:0"
-    );
+    assert_eq!(parse_listen("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
     assert_eq!(parse_listen("[::1]:80").unwrap().to_string(), "[::1]:80");
     assert!(parse_listen("localhost:80").unwrap().ip().is_loopback());
-    for text in [
-        "",
-        "8085",
-        ":8085",
-        "127.0.0.1",
-        "127.0.0.1:x",
-        "::1:80",
-        "http://a:1",
-    ] {
-        assert!(
-            matches!(parse_listen(text), Err(Fault::Address)),
-            "{text:?}"
-        );
+    for text in ["", "8085", ":8085", "127.0.0.1", "127.0.0.1:x", "::1:80", "http://a:1"] {
+        assert!(matches!(parse_listen(text), Err(Fault::Address)), "{text:?}");
     }
 }

@@ -18,11 +18,7 @@ fn durations() {
         ("0s", 0),
     ];
     for (text, millis) in cases {
-        assert_eq!(
-            parse_duration(text),
-            Ok(Duration::from_millis(millis)),
-            "{text:?}"
-        );
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text:?}");
     }
 }
 
@@ -83,17 +79,7 @@ fn bad_sizes_say_why() {
 
 #[test]
 fn writing_inverts_reading() {
-    for millis in [
-        0,
-        1,
-        500,
-        1000,
-        1500,
-        60_000,
-        5_400_000,
-        86_400_001,
-        3_155_760_000_000,
-    ] {
+    for millis in [0, 1, 500, 1000, 1500, 60_000, 5_400_000, 86_400_001, 3_155_760_000_000] {
         let duration = Duration::from_millis(millis);
         assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
     }

@@ -20,10 +20,7 @@ fn mistakes_in_variables_name_the_variable() {
             ("STANDPIPE_REQUEST_TIMEOUT", "30"),
             "STANDPIPE_REQUEST_TIMEOUT: `request_timeout`: `30` has no unit",
         ),
-        (
-            ("STANDPIPE_LISTEN", "nowhere"),
-            "STANDPIPE_LISTEN: `listen`: not an address",
-        ),
+        (("STANDPIPE_LISTEN", "nowhere"), "STANDPIPE_LISTEN: `listen`: not an address"),
     ];
     for (variable, expected) in cases {
         let message = message(load_text(Path::new("s.toml"), "", &layers(&[variable])));
@@ -39,10 +36,7 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             "lisen = \"127.0.0.1:1\"".to_owned(),
             "s.toml:1: `lisen`: unknown key; did you mean `listen`?",
         ),
-        (
-            "\n\nxyzzy = 1".to_owned(),
-            "s.toml:3: `xyzzy`: unknown key; valid keys are allow_host, ",
-        ),
+        ("\n\nxyzzy = 1".to_owned(), "s.toml:3: `xyzzy`: unknown key; valid keys are allow_host, "),
         (
             "[mcpserver.a]".to_owned(),
             "s.toml:1: `mcpserver`: unknown key; did you mean `mcpServers`?",
@@ -51,10 +45,7 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             "[mcpServers.fs]\ncomand = \"c\"".to_owned(),
             "s.toml:2: `mcpServers.fs.comand`: unknown key; did you mean `command`?",
         ),
-        (
-            "[mcpServers.fs]\nargs = []".to_owned(),
-            "`mcpServers.fs.command`: `command` is missing",
-        ),
+        ("[mcpServers.fs]\nargs = []".to_owned(), "`mcpServers.fs.command`: `command` is missing"),
         (
             format!("{entry}idle_timout = \"1s\""),
             "s.toml:3: `mcpServers.fs.idle_timout`: unknown key; did you mean `idle_timeout`?",
@@ -71,10 +62,7 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             format!("{entry}args = 5"),
             "`mcpServers.fs.args`: expected a list of strings, found a number",
         ),
-        (
-            format!("{entry}args = [5]"),
-            "`mcpServers.fs.args`: expected a string, found a number",
-        ),
+        (format!("{entry}args = [5]"), "`mcpServers.fs.args`: expected a string, found a number"),
         (
             format!("{entry}start_timeout = 5"),
             "s.toml:3: `mcpServers.fs.start_timeout`: `5` has no unit; write `5s`",
@@ -83,22 +71,13 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             format!("{entry}start_timeout = \"0s\""),
             "s.toml:3: `mcpServers.fs.start_timeout`: `start_timeout` must be greater than zero",
         ),
-        (
-            format!("{entry}max_message_bytes = \"16Mib\""),
-            "`Mib` is not a unit of size",
-        ),
-        (
-            format!("{entry}max_message_bytes = -1"),
-            "must be a whole number from 0",
-        ),
+        (format!("{entry}max_message_bytes = \"16Mib\""), "`Mib` is not a unit of size"),
+        (format!("{entry}max_message_bytes = -1"), "must be a whole number from 0"),
         (
             format!("{entry}max_instances = 0"),
             "s.toml:3: `mcpServers.fs.max_instances`: `max_instances` must be greater",
         ),
-        (
-            format!("{entry}max_instances = -1"),
-            "must be a whole number from 0",
-        ),
+        (format!("{entry}max_instances = -1"), "must be a whole number from 0"),
         (
             format!("{entry}restart = {{ max_failures = 0 }}"),
             "s.toml:3: `mcpServers.fs.restart.max_failures`",
@@ -107,10 +86,7 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             format!("{entry}[mcpServers.fs.env]\nPORT = 8080"),
             "s.toml:4: `mcpServers.fs.env.PORT`: expected a string, found a number",
         ),
-        (
-            format!("{entry}disabled = \"yes\""),
-            "expected true or false, found a string",
-        ),
+        (format!("{entry}disabled = \"yes\""), "expected true or false, found a string"),
         (
             format!("{entry}type = \"sse\""),
             "s.toml:3: `mcpServers.fs.type`: `sse` is not one of stdio",
@@ -131,44 +107,26 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             "[mcpServers]\nfs = 1".to_owned(),
             "s.toml:2: `mcpServers.fs`: expected a table, found a number",
         ),
-        (
-            "allow_host = [\"http://x\"]".to_owned(),
-            "s.toml:1: `allow_host`: not a host",
-        ),
-        (
-            "allow_origin = [\"x\"]".to_owned(),
-            "s.toml:1: `allow_origin`: not an origin",
-        ),
+        ("allow_host = [\"http://x\"]".to_owned(), "s.toml:1: `allow_host`: not a host"),
+        ("allow_origin = [\"x\"]".to_owned(), "s.toml:1: `allow_origin`: not an origin"),
         (
             "listen = \"0.0.0.0:80\"".to_owned(),
             "s.toml:1: `listen`: this address is reachable from other machines",
         ),
-        (
-            "log = \"a=b=c\"".to_owned(),
-            "s.toml:1: `log`: not a log filter",
-        ),
-        (
-            "listen = ".to_owned(),
-            "s.toml: not valid TOML: TOML parse error at line 1",
-        ),
+        ("log = \"a=b=c\"".to_owned(), "s.toml:1: `log`: not a log filter"),
+        ("listen = ".to_owned(), "s.toml: not valid TOML: TOML parse error at line 1"),
         ("a = 1\na = 2".to_owned(), "duplicate key"),
     ];
     for (text, expected) in cases {
         let message = message(toml(&text));
-        assert!(
-            message.contains(expected),
-            "{text}\n  gives {message}\n  wants {expected}"
-        );
+        assert!(message.contains(expected), "{text}\n  gives {message}\n  wants {expected}");
     }
 }
 
 #[test]
 fn mistakes_in_json_name_file_line_key_and_neighbour() {
     let cases = [
-        (
-            "{\n\"mcpServer\": {}}",
-            "s.json:2: `mcpServer`: unknown key; did you mean `mcpServers`?",
-        ),
+        ("{\n\"mcpServer\": {}}", "s.json:2: `mcpServer`: unknown key; did you mean `mcpServers`?"),
         (
             "{\"mcpServers\": {\n\"a\": {\n\"commnd\": \"x\"}}}",
             "s.json:3: `mcpServers.a.commnd`: unknown key; did you mean `command`?",
@@ -181,17 +139,11 @@ fn mistakes_in_json_name_file_line_key_and_neighbour() {
             "{\"mcpServers\": {\"a\": {\"command\": null}}}",
             "`mcpServers.a.command`: expected a string, found null",
         ),
-        (
-            "{\"mcpServers\": ",
-            "s.json: not valid JSON: EOF while parsing",
-        ),
+        ("{\"mcpServers\": ", "s.json: not valid JSON: EOF while parsing"),
         ("[]", "s.json"),
     ];
     for (text, expected) in cases {
         let message = message(json(text));
-        assert!(
-            message.contains(expected),
-            "{text}\n  gives {message}\n  wants {expected}"
-        );
+        assert!(message.contains(expected), "{text}\n  gives {message}\n  wants {expected}");
     }
 }

@@ -1,0 +1,191 @@
+//! The commands, and how the program ends.
+//!
+//! Owns the way from a parsed command line to an exit code. It must not know HTTP. It exists so
+//! that `main` is short, and exit codes are given in one place.
+
+use std::env;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use standpipe_process::watchdog::{self, WatchdogLink};
+
+use crate::cli::{self, Cli, Command, ConfigCommand, RunArgs, ServeArgs};
+use crate::config::{self, ConfigError, FlagLayer, Layers, Settings};
+use crate::{demo, serve, telemetry};
+
+/// Exit code of bad usage and bad configuration (`EX_USAGE` of sysexits.h).
+const BAD_USAGE: u8 = 64;
+
+/// How a command failed.
+enum Failure {
+    /// The caller's mistake.
+    Usage(anyhow::Error),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+type Done = Result<(), Failure>;
+
+/// Runs the command that the arguments of this process ask for. Must be called before any thread
+/// is started.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; only the rest is a mistake.
+            let code =
+                if error.use_stderr() { ExitCode::from(BAD_USAGE) } else { ExitCode::SUCCESS };
+            // Where even this cannot be printed, the code has to say it.
+            drop(error.print());
+            return code;
+        }
+    };
+    let done = match cli.command {
+        Command::Run(args) => run(&args),
+        Command::Serve(args) => serve(&args),
+        Command::Config(command) => configuration(&command),
+        Command::Demo => be_the_demo(),
+        Command::Completions { shell } => print(&cli::completions(shell)),
+        Command::Man => match cli::manual() {
+            Ok(page) => print(&page),
+            Err(error) => Err(Failure::Other(error.into())),
+        },
+    };
+    let (error, code) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (error, ExitCode::from(BAD_USAGE)),
+        Err(Failure::Other(error)) => (error, ExitCode::FAILURE),
+    };
+    // There is nobody left to tell if stderr is closed.
+    drop(writeln!(io::stderr(), "standpipe: {}", explained(&error)));
+    code
+}
+
+fn run(args: &RunArgs) -> Done {
+    let settings = load(Vec::new(), args.common.layer(), false)?;
+    let spec =
+        cli::run_service(args, &settings.tuning).map_err(|error| Failure::Usage(error.into()))?;
+    start(settings, Some(spec))
+}
+
+fn serve(args: &ServeArgs) -> Done {
+    let files = files_or_default(args.files.files.clone())?;
+    let settings = load(files, args.common.layer(), true)?;
+    start(settings, None)
+}
+
+/// Serves `only`, or else the services of the configuration.
+fn start(mut settings: Settings, only: Option<standpipe_core::service::ServiceSpec>) -> Done {
+    let watchdog = watchdog::enter();
+    let log = telemetry::init(&settings.log).map_err(|error| Failure::Usage(error.into()))?;
+    let watchdog = watchdog.unwrap_or_else(|error| {
+        let error = explained(&error.into());
+        tracing::warn!(error, "no watchdog: if Standpipe is killed, grandchildren may survive it");
+        WatchdogLink::unwatched()
+    });
+    for name in &settings.ignored_variables {
+        tracing::warn!(name, "this variable is not a configuration key and was ignored");
+    }
+    let services = match only {
+        Some(spec) => vec![spec],
+        None => settings.services.drain(..).map(|service| service.spec).collect(),
+    };
+    if services.is_empty() {
+        tracing::warn!("the configuration names no service under `mcpServers`");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("standpipe")
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::Other)?;
+    let served = runtime.block_on(serve::serve(settings, services, watchdog));
+    // What is left after a second signal is not waited for; the watchdog clears it away.
+    runtime.shutdown_background();
+    drop(log);
+    served.map_err(|error| Failure::Other(error.into()))
+}
+
+fn configuration(command: &ConfigCommand) -> Done {
+    match command {
+        ConfigCommand::Example => print(config::EXAMPLE.as_bytes()),
+        ConfigCommand::Check(files) => {
+            let files = files_or_default(files.paths())?;
+            let settings = load(files.clone(), FlagLayer::default(), true)?;
+            let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            let count = settings.services.len();
+            let services = if count == 1 { "service" } else { "services" };
+            print(format!("{}: valid, {count} {services}\n", names.join(", ")).as_bytes())
+        }
+        ConfigCommand::Show(files) => {
+            let files = files_or_default(files.paths())?;
+            let settings = load(files, FlagLayer::default(), true)?;
+            print(config::show(&settings).as_bytes())
+        }
+    }
+}
+
+fn be_the_demo() -> Done {
+    let mut input = io::stdin().lock();
+    demo::run(&mut input, io::stdout()).map_err(|error| Failure::Other(error.into()))
+}
+
+fn load(files: Vec<PathBuf>, flags: FlagLayer, services: bool) -> Result<Settings, Failure> {
+    let layers = Layers { files, environment: env::vars_os().collect(), flags, services };
+    config::load(&layers).map_err(|error| Failure::Usage(error.into()))
+}
+
+/// The files that were named, or the first of the usual ones that exists.
+fn files_or_default(named: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let searched = usual_files();
+    if let Some(found) = searched.iter().find(|path| path.is_file()) {
+        return Ok(vec![found.clone()]);
+    }
+    // The environment alone may describe everything.
+    let prefix = "STANDPIPE_MCPSERVERS__";
+    if env::vars_os()
+        .any(|(name, _)| name.to_string_lossy().to_ascii_uppercase().starts_with(prefix))
+    {
+        return Ok(Vec::new());
+    }
+    Err(Failure::Usage(ConfigError::Nothing { searched }.into()))
+}
+
+fn usual_files() -> Vec<PathBuf> {
+    let folder = env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| env::home_dir().map(|home| home.join(".config")));
+    let mut files = vec![PathBuf::from("standpipe.toml")];
+    files.extend(folder.map(|folder| folder.join("standpipe").join("standpipe.toml")));
+    files
+}
+
+fn print(text: &[u8]) -> Done {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        // `standpipe man | head` is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(anyhow::Error::new(error).context("cannot write to stdout")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error and what caused it, as far as the causes say more.
+fn explained(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}

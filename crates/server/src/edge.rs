@@ -1,0 +1,194 @@
+//! What is checked on every request before anything else is done for it.
+//!
+//! Owns the rules on `Host`, `Origin`, configuration headers and request ids, and CORS. It must
+//! not know services or protocols, nor read a body. It exists because a web page can make a
+//! browser send requests to this machine, under its own name (DNS rebinding) or across origins:
+//! the specification demands that these are refused (2025-11-25, "Transports", security warning).
+
+#[cfg(test)]
+mod tests;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+
+use crate::config::{AllowedHost, AllowedOrigin, HostPort, WebOrigin};
+use crate::error::AppError;
+
+/// Headers by which other proxies are told what to run. Served as if they were not there they
+/// would reach the wrong service, so they are refused.
+const CONFIGURATION_HEADERS: [&str; 2] = ["x-mcp-json", "x-mcp-type"];
+
+/// Names a request in logs, its answer and the next proxy.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A client's own request id is taken over up to this length, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Response headers that a page may read.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("mcp-session-id, mcp-protocol-version, retry-after, x-request-id");
+
+/// Methods that a page may use.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
+
+/// How long a browser may remember the answer to a preflight, in seconds.
+const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+/// Request headers that a page may send, where its preflight names none.
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, last-event-id",
+);
+
+/// The rules.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// Hosts that are allowed besides this machine's own names.
+    pub allow_host: Vec<AllowedHost>,
+    /// Origins that are allowed besides those of this machine and of the requested host.
+    pub allow_origin: Vec<AllowedOrigin>,
+    /// Whether we listen on this machine's own address only. Pages served by this machine are
+    /// trusted then, and only then: elsewhere `localhost` is the reader's machine, not ours.
+    pub local: bool,
+}
+
+/// A request that may go on.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The origin to name in the answer, where a page of an allowed one asks.
+    cors: Option<HeaderValue>,
+}
+
+impl Edge {
+    /// Checks a request.
+    pub fn admit(&self, request: &Parts) -> Result<Admitted, AppError> {
+        let host = self.host(request)?;
+        let cors = self.origin(&request.headers, host.as_ref())?;
+        let forbidden =
+            CONFIGURATION_HEADERS.iter().find(|name| request.headers.contains_key(**name));
+        if let Some(name) = forbidden {
+            return Err(AppError::ConfigHeader { name });
+        }
+        Ok(Admitted { cors })
+    }
+
+    fn host(&self, request: &Parts) -> Result<Option<HostPort>, AppError> {
+        let mut given = request.headers.get_all(HOST).iter();
+        let first = given.next();
+        if given.next().is_some() {
+            return Err(AppError::HostRepeated);
+        }
+        // A request line with a host of its own overrules the header, so it is checked as well.
+        let in_line = request.uri.authority().map(http::uri::Authority::as_str);
+        let in_header = match first {
+            Some(value) => Some(value.to_str().map_err(|_| forbidden_host(value))?),
+            None if request.version == Version::HTTP_10 => None,
+            None => return Err(AppError::HostMissing),
+        };
+        let mut host = None;
+        for text in in_line.into_iter().chain(in_header) {
+            let parsed = HostPort::parse(text).filter(|host| self.allows_host(host));
+            host = Some(parsed.ok_or_else(|| AppError::HostForbidden { host: shown(text) })?);
+        }
+        Ok(host)
+    }
+
+    fn allows_host(&self, host: &HostPort) -> bool {
+        host.is_loopback() || self.allow_host.iter().any(|allowed| allowed.matches(host))
+    }
+
+    /// The origin to name in the answer; `None` where no page asks, or none that needs it.
+    fn origin(
+        &self,
+        headers: &HeaderMap,
+        host: Option<&HostPort>,
+    ) -> Result<Option<HeaderValue>, AppError> {
+        let mut given = headers.get_all(ORIGIN).iter();
+        let Some(value) = given.next() else {
+            return Ok(None);
+        };
+        let forbidden = || AppError::OriginForbidden {
+            origin: shown(&String::from_utf8_lossy(value.as_bytes())),
+        };
+        if given.next().is_some() {
+            return Err(forbidden());
+        }
+        let origin = value.to_str().ok().and_then(WebOrigin::parse).ok_or_else(forbidden)?;
+        if self.allow_origin.iter().any(|allowed| allowed.matches(&origin)) {
+            return Ok(Some(value.clone()));
+        }
+        let local = self.local && origin.authority.is_loopback();
+        let own = host.is_some_and(|host| origin.is_same_host(host));
+        if local || own { Ok(None) } else { Err(forbidden()) }
+    }
+}
+
+impl Admitted {
+    /// The answer to a CORS preflight of an allowed page, where this is one.
+    pub fn preflight<B: Default>(&self, request: &Parts) -> Option<Response<B>> {
+        let is_preflight = request.method == Method::OPTIONS
+            && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        self.cors.as_ref().filter(|_| is_preflight)?;
+        let mut response = Response::new(B::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        // What the page asks for is what it may send: who is allowed was decided by its origin.
+        let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.cloned().unwrap_or(REQUEST_HEADERS));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
+        Some(response)
+    }
+
+    /// Lets the page read the answer, where it may.
+    pub fn mark(&self, headers: &mut HeaderMap) {
+        if let Some(origin) = &self.cors {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            headers.append(VARY, HeaderValue::from_static("origin"));
+        }
+    }
+}
+
+/// The name of a request in logs and in its answer: the client's own where it is usable.
+#[derive(Debug, Clone)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// Takes over the client's, or makes one from a number that is never used twice.
+    pub fn of(headers: &HeaderMap, fresh: impl FnOnce() -> u64) -> Self {
+        let usable = |value: &&HeaderValue| {
+            (1..=MAX_REQUEST_ID).contains(&value.len())
+                && value.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        let given = headers.get(REQUEST_ID).filter(usable).cloned();
+        Self(given.unwrap_or_else(|| {
+            HeaderValue::try_from(format!("{:016x}", fresh()))
+                .expect("hexadecimal digits are a header value")
+        }))
+    }
+
+    /// The text of the id.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// Names the request in its answer.
+    pub fn mark(&self, headers: &mut HeaderMap) {
+        headers.insert(REQUEST_ID, self.0.clone());
+    }
+}
+
+fn forbidden_host(value: &HeaderValue) -> AppError {
+    AppError::HostForbidden { host: shown(&String::from_utf8_lossy(value.as_bytes())) }
+}
+
+/// Foreign text for a message: short, without anything that could disturb a terminal or a log.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    text.chars().take(LONGEST).flat_map(char::escape_default).collect()
+}

@@ -1,0 +1,158 @@
+//! Serving, from the first socket to the last child: `standpipe run` and `standpipe serve`.
+//!
+//! Owns the order of beginning and ending. It must not know requests. It exists because that order
+//! is a promise: nothing is served before it can be, and nothing is left when it has ended.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use standpipe_core::service::{Lifecycle, ServiceSpec, Sharing};
+use standpipe_metrics::Metrics;
+use standpipe_process::Registry;
+use standpipe_process::watchdog::WatchdogLink;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accept::{self, Acceptor};
+use crate::app::App;
+use crate::config::Settings;
+use crate::routes::Routes;
+use crate::shutdown::Signals;
+
+/// How long connections may take to close once all their requests were answered.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// Serving could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Signals cannot be watched.
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
+    /// Nobody reads our stdout.
+    #[error("cannot print the address")]
+    Announce(#[source] io::Error),
+}
+
+/// Serves until a signal asks for the end. Returns when no process of a service is left, or at
+/// once after a second signal.
+pub async fn serve(
+    settings: Settings,
+    services: Vec<ServiceSpec>,
+    watchdog: WatchdogLink,
+) -> Result<(), ServeError> {
+    let mut signals = Signals::watch().map_err(ServeError::Signals)?;
+    let descriptors = accept::raise_descriptor_limit();
+    let main = listen(settings.listen)?;
+    let ops = settings.ops_listen.map(listen).transpose()?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let runtime = Handle::current();
+    let registry = Registry::new(watchdog.run(), Arc::clone(&metrics), runtime.clone());
+    let fitting = accept::connections_that_fit(descriptors, services.len());
+    let mut started = Vec::new();
+    for spec in services {
+        let starts = spec.lifecycle == Lifecycle::Persistent && spec.sharing == Sharing::Shared;
+        let service = registry.ensure(spec);
+        if starts {
+            started.push(service);
+        }
+    }
+    let streams = CancellationToken::new();
+    let awaited = started.iter().map(|service| service.id().clone()).collect();
+    let app = App::new(&settings, registry, Arc::clone(&metrics), &streams, awaited);
+    let tasks = TaskTracker::new();
+    app.spawn_background(&tasks);
+    let acceptor = Acceptor {
+        runtimes: vec![runtime],
+        max_connections: settings.max_connections.min(fitting),
+        closing: CancellationToken::new(),
+        aborting: CancellationToken::new(),
+        connections: TaskTracker::new(),
+        metrics,
+    };
+    announce(main.address).map_err(ServeError::Announce)?;
+    if let Some(ops) = ops {
+        tracing::info!(address = %ops.address, "metrics and health are served");
+        let routes = Routes::ops(&app);
+        spawn_loop(&tasks, &acceptor, ops, routes);
+    }
+    let routes = Routes::services(&app, settings.ops_listen.is_none());
+    spawn_loop(&tasks, &acceptor, main, routes);
+    for service in started {
+        service.start().await;
+    }
+
+    let signal = signals.next().await;
+    tracing::info!(signal, "shutting down; a second signal ends at once");
+    let ending = end(&app, &acceptor, &streams, &tasks, settings.shutdown_timeout);
+    tokio::select! {
+        () = ending => tracing::info!("everything has ended"),
+        signal = signals.next() => tracing::warn!(signal, "ending at once"),
+    }
+    Ok(())
+}
+
+/// Ends everything, in the order in which it can be ended without losing an answer.
+async fn end(
+    app: &Arc<App>,
+    acceptor: &Acceptor,
+    streams: &CancellationToken,
+    tasks: &TaskTracker,
+    grace: Duration,
+) {
+    app.begin_draining();
+    acceptor.closing.cancel();
+    app.registry.shutdown(grace).await;
+    streams.cancel();
+    acceptor.connections.close();
+    tasks.close();
+    let closed = timeout(CLOSING, acceptor.connections.wait()).await;
+    acceptor.aborting.cancel();
+    if closed.is_err() {
+        tracing::debug!("connections were cut off");
+    }
+    let _cut_off = timeout(CLOSING, acceptor.connections.wait()).await;
+    let _stuck = timeout(CLOSING, tasks.wait()).await;
+}
+
+struct Listening {
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+}
+
+fn listen(address: SocketAddr) -> Result<Listening, ServeError> {
+    let cannot = |source| ServeError::Listen { address, source };
+    let listener = accept::listen(address).map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    Ok(Listening { listener, address })
+}
+
+fn spawn_loop(
+    tasks: &TaskTracker,
+    acceptor: &Acceptor,
+    Listening { listener, .. }: Listening,
+    routes: Routes,
+) -> JoinHandle<()> {
+    let handler = move |request| routes.clone().answer(request);
+    tasks.spawn(acceptor.clone().run(listener, handler))
+}
+
+/// Prints where we listen, before anything else, for scripts that wait for it.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()
+}
