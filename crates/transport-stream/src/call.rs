@@ -66,6 +66,11 @@ impl Calls {
                 Poll::Pending => at += 1,
                 Poll::Ready(Err(Lagged)) => {
                     self.metrics.dropped(Dropped::SlowClient, 1);
+                    tracing::debug!(
+                        session = %self.session.id().short(),
+                        service = %self.session.gate().service(),
+                        "messages of a call were dropped: its stream is not read fast enough"
+                    );
                     return Poll::Ready(Err(Lagged));
                 }
                 Poll::Ready(Ok(Some(delivery))) => {

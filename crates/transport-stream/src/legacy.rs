@@ -54,7 +54,16 @@ where
         Method::DELETE => delete(transport, route, &head.headers),
         _ => Err(Refusal::Method { allow: METHODS }.into()),
     };
-    answer.unwrap_or_else(Refused::into_response)
+    answer.unwrap_or_else(|refused| {
+        tracing::debug!(
+            service = %route.gate.service(),
+            method = %head.method,
+            status = refused.refusal.status().as_u16(),
+            reason = %refused.refusal,
+            "request refused"
+        );
+        refused.into_response()
+    })
 }
 
 /// A POST carries messages to the server (2025-11-25, "Sending Messages to the Server").

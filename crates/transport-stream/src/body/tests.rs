@@ -1,3 +1,5 @@
+//! Bodies in pieces, slow ones, and ones that are too long.
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;

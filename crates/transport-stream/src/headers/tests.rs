@@ -1,3 +1,5 @@
+//! Tables of header values and what they say.
+
 use http::{HeaderMap, HeaderValue};
 use standpipe_core::protocol::ProtocolVersion;
 

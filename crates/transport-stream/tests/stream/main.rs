@@ -10,4 +10,5 @@ mod listening;
 mod questions;
 mod resuming;
 mod sessions;
+mod sockets;
 mod support;
