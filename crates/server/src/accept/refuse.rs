@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The answer, whole. Its id is null: the request is not read.
 const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 content-type: application/json\r\n\
-content-length: 145\r\n\
+content-length: 131\r\n\
 retry-after: 1\r\n\
 connection: close\r\n\
 \r\n\
