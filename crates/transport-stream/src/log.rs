@@ -77,10 +77,11 @@ impl Log {
             return next;
         }
         let weight = next.event.len();
+        if weight > RING_BYTES {
+            return next; // Too long to be kept, and no reason to forget the others.
+        }
         self.make_room(weight);
-        if weight <= RING_BYTES
-            && let Some(charge) = self.budget.take(weight)
-        {
+        if let Some(charge) = self.budget.take(weight) {
             let copy = Next { permit: None, ..next.clone() };
             self.keep(copy, false, Some(charge));
         }
