@@ -130,7 +130,7 @@ fn merge(files: &[ConfigFile], layers: &Layers) -> Result<Settings, ConfigError>
 fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) -> Settings {
     let top = Section { reader, path: Vec::new(), dict };
     top.expect_keys(&[keys::TOP, keys::TUNING], &[]);
-    let tuning = Tuning::read(&top);
+    let tuning = services::checked(&top, Tuning::read(&top));
     let ops = top.section("ops");
     if let Some(ops) = &ops {
         ops.expect_keys(&[keys::OPS], &[]);

@@ -16,7 +16,6 @@ pub(super) const TUNING: &[&str] = &[
     "request_timeout",
     "request_timeout_max",
     "restart",
-    "session_idle_timeout",
     "sharing",
     "side_processes",
     "start_timeout",
@@ -32,6 +31,7 @@ pub(super) const TOP: &[&str] = &[
     "max_connections",
     "mcpServers",
     "ops",
+    "session_idle_timeout",
     "shutdown_timeout",
 ];
 

@@ -180,6 +180,21 @@ impl RestartTuning {
     }
 }
 
+/// Checks the tuning of the top level by itself, whether or not any service uses it. Returns what
+/// may be used for services: nothing of it where it is wrong, so that it is reported once.
+pub(super) fn checked(top: &Section<'_>, tuning: Tuning) -> Tuning {
+    let id = ServiceId::new("any").expect("`any` is a service id");
+    let mut spec = ServiceSpec::new(id, "any");
+    tuning.apply(&mut spec);
+    match spec.validate() {
+        Ok(()) => tuning,
+        Err(error) => {
+            top.report_at(&place(top, &error.fault), Fault::Spec(error.fault));
+            Tuning::default()
+        }
+    }
+}
+
 /// Every service that is not disabled. Mistakes are reported to the section's reader.
 pub(super) fn read_all(servers: &Section<'_>, defaults: &Tuning) -> Vec<Service> {
     let read = |(name, value)| {
@@ -239,7 +254,7 @@ fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) -> Option<Ser
     defaults.apply(&mut spec);
     tuning.apply(&mut spec);
     if let Err(error) = spec.validate() {
-        entry.report_at(&place(&error.fault), Fault::Spec(error.fault));
+        entry.report_at(&place(entry, &error.fault), Fault::Spec(error.fault));
         return None;
     }
     let written = |text: Text| text.written;
@@ -263,7 +278,7 @@ fn variables(section: &Section<'_>) -> BTreeMap<String, Redacted<String>> {
 }
 
 /// The key, below its entry, at which a spec's fault is best shown.
-fn place(fault: &SpecFault) -> String {
+fn place(section: &Section<'_>, fault: &SpecFault) -> String {
     match fault {
         SpecFault::NoCommand => "command".to_owned(),
         SpecFault::EmptyCwd => "cwd".to_owned(),
@@ -271,7 +286,11 @@ fn place(fault: &SpecFault) -> String {
         SpecFault::NulByte { key } | SpecFault::Zero { key } | SpecFault::TooLarge { key, .. } => {
             (*key).to_owned()
         }
-        SpecFault::Order { lesser, .. } => (*lesser).to_owned(),
+        // The one that was written, as the other is a default.
+        SpecFault::Order { lesser, greater } => {
+            let written = section.dict.contains_key(*lesser) || lesser.contains('.');
+            (*if written { lesser } else { greater }).to_owned()
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub fn show(settings: &Settings) -> String {
     page.list("allow_host", settings.allow_host.iter().map(ToString::to_string));
     page.list("allow_origin", settings.allow_origin.iter().map(ToString::to_string));
     page.text("log", &settings.log);
+    page.text("session_idle_timeout", &format_duration(settings.tuning.session_idle_timeout()));
     page.text("shutdown_timeout", &format_duration(settings.shutdown_timeout));
     page.raw("max_connections", settings.max_connections);
     page.text("body_budget_bytes", &format_size(settings.body_budget_bytes));
@@ -93,7 +94,6 @@ fn show_tuning(page: &mut Page, spec: &ServiceSpec) {
     page.text("request_timeout", &format_duration(timeouts.request));
     page.text("request_timeout_max", &format_duration(timeouts.request_max));
     page.text("question_timeout", &format_duration(timeouts.question));
-    page.text("session_idle_timeout", &format_duration(timeouts.session_idle));
     page.text(
         "idle_timeout",
         &spec.idle_timeout.map_or_else(|| "never".to_owned(), format_duration),

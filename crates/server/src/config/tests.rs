@@ -73,6 +73,7 @@ fn a_desktop_file_is_read_as_it_stands() {
 fn every_key_of_an_entry_reaches_the_spec() {
     let settings = toml(
         r#"
+        session_idle_timeout = "5s"
         [mcpServers.a]
         command = "c"
         cwd = "/tmp"
@@ -84,7 +85,6 @@ fn every_key_of_an_entry_reaches_the_spec() {
         request_timeout = "2s"
         request_timeout_max = "3s"
         question_timeout = "4s"
-        session_idle_timeout = "5s"
         idle_timeout = "6s"
         max_message_bytes = 1000
         input_queue_bytes = "2KiB"

@@ -114,6 +114,14 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             "s.toml:1: `listen`: this address is reachable from other machines",
         ),
         ("log = \"a=b=c\"".to_owned(), "s.toml:1: `log`: not a log filter"),
+        (
+            "session_idle_timeout = \"0s\"".to_owned(),
+            "s.toml:1: `session_idle_timeout`: `session_idle_timeout` must be greater than zero",
+        ),
+        (
+            "\nrequest_timeout_max = \"1s\"".to_owned(),
+            "s.toml:2: `request_timeout_max`: `request_timeout` must not be greater than",
+        ),
         ("listen = ".to_owned(), "s.toml: not valid TOML: TOML parse error at line 1"),
         ("a = 1\na = 2".to_owned(), "duplicate key"),
     ];
