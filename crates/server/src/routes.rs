@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,7 +22,8 @@ use tower::Service as _;
 use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::edge::RequestId;
+use crate::config::AllowedHost;
+use crate::edge::{Edge, RequestId};
 use crate::error::{AppError, peek_id};
 use crate::ops;
 
@@ -32,6 +34,7 @@ type Name = Result<Path<String>, PathRejection>;
 #[derive(Debug, Clone)]
 pub struct Routes {
     app: Arc<App>,
+    edge: Arc<Edge>,
     router: Router,
 }
 
@@ -51,17 +54,24 @@ impl Routes {
         if with_ops {
             router = ops_routes(router);
         }
-        Self::new(app, router)
+        Self::new(app, app.edge.clone(), router)
     }
 
-    /// The paths of metrics and health alone.
-    pub fn ops(app: &Arc<App>) -> Self {
-        Self::new(app, ops_routes(Router::new()))
+    /// The paths of metrics and health alone, for an address of their own. Where that can be
+    /// reached from elsewhere any `Host` will do: a scraper uses whatever name it was given, and
+    /// there is nothing behind this address but numbers.
+    pub fn ops(app: &Arc<App>, address: SocketAddr) -> Self {
+        let mut edge = app.edge.clone();
+        edge.local = address.ip().is_loopback();
+        if !edge.local {
+            edge.allow_host = vec![AllowedHost::Any];
+        }
+        Self::new(app, edge, ops_routes(Router::new()))
     }
 
-    fn new(app: &Arc<App>, router: Router<Arc<App>>) -> Self {
+    fn new(app: &Arc<App>, edge: Edge, router: Router<Arc<App>>) -> Self {
         let router = router.fallback(unknown).with_state(Arc::clone(app));
-        Self { app: Arc::clone(app), router }
+        Self { app: Arc::clone(app), edge: Arc::new(edge), router }
     }
 
     /// Answers one request of the network.
@@ -85,7 +95,7 @@ impl Routes {
 
     async fn checked(mut self, request: Request) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let admitted = match self.app.edge.admit(&parts) {
+        let admitted = match self.edge.admit(&parts) {
             Ok(admitted) => admitted,
             Err(refused) => return self.app.refuse(&refused, None),
         };

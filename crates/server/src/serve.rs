@@ -42,6 +42,12 @@ pub enum ServeError {
     /// Signals cannot be watched.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
+    /// A second signal came before everything had ended.
+    #[error("a second signal ({signal}) came during the shutdown; what was left was killed")]
+    Interrupted {
+        /// The second signal.
+        signal: &'static str,
+    },
     /// Nobody reads our stdout.
     #[error("cannot print the address")]
     Announce(#[source] io::Error),
@@ -86,7 +92,7 @@ pub async fn serve(
     announce(main.address).map_err(ServeError::Announce)?;
     if let Some(ops) = ops {
         tracing::info!(address = %ops.address, "metrics and health are served");
-        let routes = Routes::ops(&app);
+        let routes = Routes::ops(&app, ops.address);
         spawn_loop(&tasks, &acceptor, ops, routes);
     }
     let routes = Routes::services(&app, settings.ops_listen.is_none());
@@ -99,10 +105,12 @@ pub async fn serve(
     tracing::info!(signal, "shutting down; a second signal ends at once");
     let ending = end(&app, &acceptor, &streams, &tasks, settings.shutdown_timeout);
     tokio::select! {
-        () = ending => tracing::info!("everything has ended"),
-        signal = signals.next() => tracing::warn!(signal, "ending at once"),
+        () = ending => {
+            tracing::info!("everything has ended");
+            Ok(())
+        }
+        signal = signals.next() => Err(ServeError::Interrupted { signal }),
     }
-    Ok(())
 }
 
 /// Ends everything, in the order in which it can be ended without losing an answer.

@@ -107,14 +107,19 @@ async fn operators_are_answered() {
 #[tokio::test]
 async fn operators_may_have_an_address_of_their_own() {
     let app = app(&["a"]);
-    let ask = async |routes: Routes, path: &str| {
+    let ask = async |routes: Routes, host: &str, path: &str| {
         let request =
-            Request::builder().uri(path).header("host", "localhost").body(Body::empty()).unwrap();
+            Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
         routes.serve(request).await.status().as_u16()
     };
-    assert_eq!(ask(Routes::ops(&app), "/metrics").await, 200);
-    assert_eq!(ask(Routes::ops(&app), "/mcp").await, 404);
-    assert_eq!(ask(Routes::services(&app, false), "/metrics").await, 404);
+    let local = || Routes::ops(&app, "127.0.0.1:1".parse().unwrap());
+    let public = || Routes::ops(&app, "0.0.0.0:1".parse().unwrap());
+    assert_eq!(ask(local(), "localhost", "/metrics").await, 200);
+    assert_eq!(ask(local(), "localhost", "/mcp").await, 404);
+    assert_eq!(ask(local(), "scraper.example", "/metrics").await, 403);
+    assert_eq!(ask(public(), "scraper.example", "/metrics").await, 200);
+    let services = Routes::services(&app, false);
+    assert_eq!(ask(services, "localhost", "/metrics").await, 404);
 }
 
 #[tokio::test]
