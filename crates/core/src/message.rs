@@ -6,6 +6,7 @@
 //! several messages. Must not know who sends a message or where it goes.
 
 mod envelope;
+mod members;
 mod params;
 mod raw;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 pub use envelope::{EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body};
-pub use params::{MemberError, Params};
+pub use params::{MAX_META_MEMBERS, MemberError, Params};
 pub use raw::RawJson;
 
 /// Payloads up to this many bytes are copied next to their envelope; longer ones travel as a slice

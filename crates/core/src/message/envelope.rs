@@ -12,7 +12,8 @@ use serde::Deserializer as _;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::params::{Key, is_token, range_of, recognise};
+use super::members::{Key, range_of, recognise};
+use super::params::is_token;
 use super::{Id, MemberError, Message, Notification, Outcome, Params, RawJson, Request, Response};
 
 /// The longest request id, in bytes of its JSON text. Ids are kept for as long as a call is open.
@@ -222,7 +223,8 @@ impl Members {
         if length > MAX_ID_BYTES {
             return Err(EnvelopeError::IdTooLong { length });
         }
-        Ok(Some(Id::from_raw(raw)))
+        // Kept for as long as the call is open, which the rest of the text is not.
+        Ok(Some(Id::from_raw(raw.detached())))
     }
 
     fn build(mut self, text: &Bytes, id: Option<Id>) -> Result<Message, EnvelopeError> {

@@ -4,14 +4,13 @@
 //! rest, and the refusal of texts in which two readers could find two different values. Must not
 //! know what a member is used for.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
+use super::members::{each_member, folded, recognise};
 use super::raw::RawJson;
 
 /// Parameters of a request or notification: a JSON object, raw, with a note of where the members
@@ -68,10 +67,16 @@ pub enum MemberError {
     /// `progressToken` and the like must be a string or a number.
     #[error("`{0}` must be a string or a number")]
     NotAToken(&'static str),
+    /// Over [`MAX_META_MEMBERS`].
+    #[error("`params._meta` may have at most {MAX_META_MEMBERS} members")]
+    TooManyInMeta,
     /// Half a surrogate pair.
     #[error("a member name in `params` is not valid Unicode")]
     Undecodable,
 }
+
+/// The most members of one `_meta`: all their names are compared with each other.
+pub const MAX_META_MEMBERS: usize = 1024;
 
 /// Members of `params` that must stand there at most once, in exactly this spelling.
 const ACTED_ON: [&str; 9] = [
@@ -106,12 +111,12 @@ impl Params {
         let text = raw.as_str();
         let mut seen = [false; ACTED_ON.len()];
         let mut meta = None;
-        for (key, value) in members(text)? {
-            let Some(index) = recognise(&key, &ACTED_ON)? else {
+        each_member(text, |key, value| {
+            let Some(index) = recognise(key, &ACTED_ON)? else {
                 if key == "mode" {
                     params.mode = Span::at(&value, 0);
                 }
-                continue;
+                return Ok(());
             };
             if std::mem::replace(&mut seen[index], true) {
                 return Err(MemberError::Duplicate(format!("params.{}", ACTED_ON[index])));
@@ -126,7 +131,8 @@ impl Params {
                 "elicitationId" => params.elicitation_id = Span::at(&value, 0),
                 _ => {}
             }
-        }
+            Ok(())
+        })?;
         if let Some(meta) = meta {
             params.inspect_meta(text, &meta)?;
         }
@@ -141,22 +147,24 @@ impl Params {
         if !inner.starts_with('{') {
             return Err(MemberError::NotAnObject("params._meta"));
         }
-        let mut keys: Vec<String> = Vec::new();
-        for (key, value) in members(inner)? {
-            recognise(&key, &META_ACTED_ON)?;
-            let folded: String = key.chars().map(fold).collect();
-            if keys.contains(&folded) {
+        let mut keys = HashSet::new();
+        each_member(inner, |key, value| {
+            recognise(key, &META_ACTED_ON)?;
+            if keys.len() == MAX_META_MEMBERS {
+                return Err(MemberError::TooManyInMeta);
+            }
+            if !keys.insert(folded(key)) {
+                let key: String = key.chars().take(64).collect();
                 return Err(MemberError::Duplicate(format!("params._meta.{key}")));
             }
-            keys.push(folded);
             if key == "progressToken" {
                 if !is_token(&inner[value.clone()]) {
                     return Err(MemberError::NotAToken("params._meta.progressToken"));
                 }
                 self.meta_progress_token = Span::at(&value, meta.start);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Parameters of our own making, in which nothing is looked for.
@@ -206,17 +214,17 @@ impl Params {
 
     /// `params.progressToken`, raw: of `notifications/progress`.
     pub fn progress_token(&self) -> Option<RawJson> {
-        self.slice(self.progress_token)
+        self.token(self.progress_token)
     }
 
     /// `params._meta.progressToken`, raw: of a request that wants progress.
     pub fn meta_progress_token(&self) -> Option<RawJson> {
-        self.slice(self.meta_progress_token)
+        self.token(self.meta_progress_token)
     }
 
     /// `params.requestId`, raw: of `notifications/cancelled`.
     pub fn request_id(&self) -> Option<RawJson> {
-        self.slice(self.request_id)
+        self.token(self.request_id)
     }
 
     /// The same parameters with another `_meta.progressToken`.
@@ -245,6 +253,11 @@ impl Params {
 
     fn string(&self, span: Span) -> Option<String> {
         self.slice(span)?.as_string()
+    }
+
+    /// A value that is kept longer than the parameters it stands in.
+    fn token(&self, span: Span) -> Option<RawJson> {
+        self.slice(span).map(|raw| raw.detached())
     }
 
     fn slice(&self, span: Span) -> Option<RawJson> {
@@ -276,105 +289,6 @@ impl fmt::Debug for Params {
 /// A request id or progress token: a string or a number.
 pub(super) fn is_token(text: &str) -> bool {
     text.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
-}
-
-/// Which of `names` the key is.
-///
-/// # Errors
-/// When it is one of them only for a reader that ignores case.
-pub(super) fn recognise(key: &str, names: &[&'static str]) -> Result<Option<usize>, MemberError> {
-    for (index, name) in names.iter().enumerate() {
-        if key == *name {
-            return Ok(Some(index));
-        }
-        if folds_to(key, name) {
-            return Err(MemberError::CaseVariant { found: key.to_owned(), meant: name });
-        }
-    }
-    Ok(None)
-}
-
-fn folds_to(key: &str, name: &str) -> bool {
-    // Two bytes or three per character only for the two letters that fold into ASCII.
-    key.len() >= name.len()
-        && key.len() <= name.len() * 3
-        && key.chars().map(fold).eq(name.chars().map(fold))
-}
-
-/// Simple case folding as far as it can lead to an ASCII letter: Go's decoder takes `ſ` for `s` and
-/// the Kelvin sign for `k`.
-fn fold(c: char) -> char {
-    match c {
-        'ſ' => 's',
-        '\u{212A}' => 'k',
-        c => c.to_ascii_lowercase(),
-    }
-}
-
-/// The members of an object that a parser has accepted before, keys decoded, values as ranges.
-///
-/// # Errors
-/// When a name cannot be decoded: half a surrogate pair is valid JSON text, but not a name that two
-/// readers would agree on.
-fn members(object: &str) -> Result<Vec<Member<'_>>, MemberError> {
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    deserializer.deserialize_map(Members { text: object }).map_err(|_| MemberError::Undecodable)
-}
-
-type Member<'a> = (Cow<'a, str>, Range<usize>);
-
-struct Members<'a> {
-    text: &'a str,
-}
-
-impl<'de: 'a, 'a> Visitor<'de> for Members<'a> {
-    type Value = Vec<Member<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
-        while let Some(key) = map.next_key_seed(Key)? {
-            let value: &'de RawValue = map.next_value()?;
-            found.push((key, range_of(self.text, value.get())));
-        }
-        Ok(found)
-    }
-}
-
-/// Where `part`, a slice of `whole`, stands in it.
-pub(super) fn range_of(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
-}
-
-/// A member's name with its escapes undone, borrowed where it has none.
-pub(super) struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
 }
 
 impl From<RawJson> for Bytes {

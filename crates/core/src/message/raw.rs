@@ -52,9 +52,20 @@ impl RawJson {
         Self(copy.freeze())
     }
 
+    /// The same value in a buffer of its own. For what is kept long: a slice keeps all of the text
+    /// that it was read from in memory.
+    pub(super) fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// Text that this crate wrote itself.
     pub(crate) fn trusted(text: Bytes) -> Self {
-        debug_assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok(), "{text:?}");
+        // Not into a tree: that refuses deep nesting and huge numbers. Nor does the message show
+        // the text, which may hold secrets.
+        debug_assert!(
+            serde_json::from_slice::<&serde_json::value::RawValue>(&text).is_ok(),
+            "text of our own is one JSON value"
+        );
         Self(text)
     }
 
