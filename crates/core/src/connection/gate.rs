@@ -3,6 +3,7 @@
 //! Owns how callers wait for a service that is not running: any number of them, one demand, each
 //! with its own deadline. Must not know how a service is started.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,8 @@ pub struct Gate {
     demand: Arc<Notify>,
 }
 
-/// The service's end. Dropping it refuses everybody from then on.
+/// The service's end. Dropping it refuses everybody from then on, as removed where nothing else was
+/// said.
 #[derive(Debug)]
 pub struct GateKeeper {
     state: watch::Sender<GateState>,
@@ -134,11 +136,28 @@ impl Gate {
 impl GateKeeper {
     /// Changes what callers find.
     pub fn set(&self, state: GateState) {
+        if matches!(state, GateState::Closed) {
+            // A demand from before is not one from after: who still waits will see the gate closed
+            // and ask again, who does not wait any more must not start anything.
+            pin!(self.demand.notified()).enable();
+        }
         self.state.send_replace(state);
     }
 
     /// Waits until somebody asks for a start. A demand that came before is not lost. Cancel safe.
     pub async fn demand(&self) {
         self.demand.notified().await;
+    }
+}
+
+impl Drop for GateKeeper {
+    fn drop(&mut self) {
+        self.state.send_if_modified(|state| {
+            if matches!(state, GateState::Refusing { .. }) {
+                return false;
+            }
+            *state = GateState::Refusing { why: FaultKind::Removed, until: None };
+            true
+        });
     }
 }
