@@ -2,7 +2,7 @@
 //!
 //! Owns how much is read and how long it may take. Must not know what the bytes mean.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +12,7 @@ use http_body::Body;
 use standpipe_core::budget::{Budget, Permit};
 use standpipe_core::connection::GateSettings;
 use standpipe_core::message::{Id, Incoming, Message, parse_body};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::refusal::Unread;
 
@@ -21,6 +21,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// The longest a whole body may take: 17 MiB in this time is less than 30 kB a second.
 const WHOLE: Duration = Duration::from_mins(10);
+
+/// So many bytes of a body that is too long are read and thrown away, so that its sender gets to
+/// read the refusal: closing a connection with unread bytes resets it.
+const DISCARD: usize = 64 * 1024 * 1024;
+
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// How much of a refused request is read to find the id to answer under, in bytes.
 const PEEK: usize = 64 * 1024;
@@ -35,7 +42,10 @@ pub(crate) async fn read<B>(
 where
     B: Body<Data = Bytes>,
 {
-    check_declared(headers, limit)?;
+    if let Err(too_large) = check_declared(headers, limit) {
+        discard(pin!(body)).await;
+        return Err(too_large);
+    }
     let declared = declared(headers);
     let mut permit = budget.take(0).ok_or(Unread::NoMemory)?;
     let mut body = pin!(body);
@@ -55,6 +65,8 @@ where
             continue; // Trailers.
         };
         if permit.bytes() + data.len() > limit {
+            drop((permit, first, rest));
+            discard(body).await;
             return Err(Unread::TooLarge { limit });
         }
         permit.grow(data.len()).map_err(|_| Unread::NoMemory)?;
@@ -76,11 +88,27 @@ where
 }
 
 /// Refuses a body that says beforehand that it is too long.
-pub(crate) fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Unread> {
+fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Unread> {
     if declared(headers).is_some_and(|length| length > limit as u64) {
         return Err(Unread::TooLarge { limit });
     }
     Ok(())
+}
+
+/// Reads on without keeping anything, within bounds.
+async fn discard<B>(mut body: Pin<&mut B>)
+where
+    B: Body<Data = Bytes>,
+{
+    let mut left = DISCARD;
+    let read_on = async {
+        while let Some(Ok(frame)) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(length) else { return };
+            left = less;
+        }
+    };
+    let _enough = timeout(DISCARD_TIME, read_on).await;
 }
 
 /// The id of a request that is refused for its headers, if it is short and one can be read.

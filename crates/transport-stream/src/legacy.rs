@@ -115,7 +115,6 @@ where
     B: http_body::Body<Data = Bytes>,
 {
     let limit = route.gate.settings().max_message_bytes;
-    body::check_declared(headers, limit).map_err(Refusal::Body)?;
     if !headers::carries_json(headers) {
         return Err(Refusal::ContentType.into());
     }
