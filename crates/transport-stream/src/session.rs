@@ -95,7 +95,7 @@ impl Record {
 
     /// Counts one more user: as long as there is one the session is not idle.
     pub(crate) fn enter(&self) -> InUse {
-        self.usage.enter()
+        self.usage.enter(&self.session)
     }
 
     pub(crate) fn usage(&self) -> &Usage {

@@ -1,11 +1,13 @@
 //! Whether somebody uses a session, and since when nobody does.
 //!
-//! Owns the count of open streams, calls and requests of one session. Must not know what they are.
+//! Owns the count of open streams, calls and requests of one session, and tells the service's side
+//! that somebody is there. Must not know what they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use standpipe_core::connection::Session;
 use tokio::time::Instant;
 
 /// How a session is used.
@@ -19,7 +21,10 @@ pub(crate) struct Usage {
 
 /// One user of a session; it leaves when this is dropped.
 #[derive(Debug)]
-pub(crate) struct InUse(Arc<Usage>);
+pub(crate) struct InUse {
+    usage: Arc<Usage>,
+    session: Arc<Session>,
+}
 
 impl Usage {
     pub(crate) fn new() -> Arc<Self> {
@@ -31,9 +36,10 @@ impl Usage {
     }
 
     /// Counts one more user.
-    pub(crate) fn enter(self: &Arc<Self>) -> InUse {
+    pub(crate) fn enter(self: &Arc<Self>, session: &Arc<Session>) -> InUse {
         self.users.fetch_add(1, Ordering::AcqRel);
-        InUse(Arc::clone(self))
+        session.stream_opened();
+        InUse { usage: Arc::clone(self), session: Arc::clone(session) }
     }
 
     /// For how long nobody has used it; `None` while somebody does.
@@ -48,7 +54,8 @@ impl Usage {
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        let usage = &self.0;
+        self.session.stream_closed();
+        let usage = &self.usage;
         let now = u64::try_from(usage.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Before the count: who finds it at zero also finds the time.
         usage.left.store(now, Ordering::Release);
