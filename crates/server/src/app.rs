@@ -46,6 +46,7 @@ pub struct App {
     /// Services whose first start `/readyz` waits for.
     awaited: Vec<ServiceId>,
     next_request: AtomicU64,
+    unread_bodies: TaskTracker,
 }
 
 impl App {
@@ -90,6 +91,7 @@ impl App {
             settled: AtomicBool::new(awaited.is_empty()),
             awaited,
             next_request: AtomicU64::new(first_request),
+            unread_bodies: TaskTracker::new(),
         })
     }
 
@@ -145,6 +147,11 @@ impl App {
     /// A number that no other request of this run has.
     pub fn next_request(&self) -> u64 {
         self.next_request.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Who reads bodies that nobody wanted.
+    pub fn unread_bodies(&self) -> &TaskTracker {
+        &self.unread_bodies
     }
 
     fn refuse_while_draining(&self) -> Result<(), AppError> {

@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod edge;
 pub mod error;
+mod lingering;
 mod ops;
 pub mod routes;
 pub mod serve;

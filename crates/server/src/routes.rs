@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::config::AllowedHost;
 use crate::edge::{Edge, RequestId};
 use crate::error::{AppError, peek_id};
+use crate::lingering::Lingering;
 use crate::ops;
 
 /// The name in the path, as the router found it.
@@ -76,7 +77,8 @@ impl Routes {
 
     /// Answers one request of the network.
     pub async fn answer(self, request: Request<Incoming>) -> Response<Body> {
-        self.serve(request.map(Body::new)).await
+        let unread = self.app.unread_bodies().clone();
+        self.serve(request.map(|body| Body::new(Lingering::new(body, unread)))).await
     }
 
     /// Answers one request.

@@ -134,6 +134,9 @@ async fn end(
     }
     let _cut_off = timeout(CLOSING, acceptor.connections.wait()).await;
     let _stuck = timeout(CLOSING, tasks.wait()).await;
+    // Their connections are gone, so these have nothing left to read.
+    app.unread_bodies().close();
+    let _stuck = timeout(CLOSING, app.unread_bodies().wait()).await;
 }
 
 struct Listening {
