@@ -9,9 +9,12 @@
 //! The table lives and dies with its owner: a call that is in it is answered when the child answers,
 //! when the child ends, when its time is up or when its session ends, whichever comes first.
 
+mod abandoned;
 mod calls;
+mod cancel;
 mod child;
 mod handshake;
+mod levels;
 mod marks;
 mod outgoing;
 mod questions;
@@ -159,6 +162,7 @@ pub struct Mux {
     client_calls: usize,
     /// Those during which the child may ask something.
     asking: HashSet<u64>,
+    abandoned: abandoned::Abandoned,
     questions: HashMap<(SessionId, u64), questions::Question>,
     elicitations: VecDeque<questions::UrlElicitation>,
     sessions: HashMap<SessionId, Arc<Session>>,
@@ -202,6 +206,7 @@ impl Mux {
             calls: HashMap::new(),
             client_calls: 0,
             asking: HashSet::new(),
+            abandoned: abandoned::Abandoned::default(),
             questions: HashMap::new(),
             elicitations: VecDeque::new(),
             sessions: HashMap::new(),
@@ -215,11 +220,11 @@ impl Mux {
     }
 
     /// A child has been launched: begins the handshake.
-    pub fn child_started(&mut self, now: Instant) {
+    pub fn child_started(&mut self, _now: Instant) {
         debug_assert_eq!(self.phase, Phase::Down, "one child at a time");
         self.phase = Phase::Handshake;
         self.level_sent = None;
-        self.begin_handshake(now);
+        self.begin_handshake();
     }
 
     /// The child has ended; `why` goes into the answers. Every open call is answered, every open
@@ -228,17 +233,22 @@ impl Mux {
         self.phase = Phase::Down;
         self.outgoing.clear();
         self.asking.clear();
+        self.abandoned.clear();
         self.client_calls = 0;
+        // Before the answers, which may be the last messages of their streams.
+        let questions: Vec<_> = self.questions.drain().collect();
+        for ((_, number), question) in questions {
+            question.withdraw(number, "the server has ended");
+        }
         let gone = self.fault(why);
         for (_, call) in std::mem::take(&mut self.calls) {
+            if let calls::CallKind::Client(client) = &call.kind {
+                self.forget_if_done(&client.session);
+            }
             self.fail(call, &gone);
         }
         if let Some(opening) = self.opening.take() {
             opening.fail(&gone);
-        }
-        let questions: Vec<_> = self.questions.drain().collect();
-        for ((_, number), question) in questions {
-            question.withdraw(number, "the server has ended");
         }
         self.reset_subscriptions(&gone);
         if let Role::Own(session) = &self.role {
@@ -287,12 +297,14 @@ impl Mux {
     }
 
     /// Changes whom the process serves, and returns the sessions that it serves no longer.
-    fn dedicate(&mut self, owner: &Arc<Session>) -> Vec<Arc<Session>> {
+    fn dedicate(&mut self, owner: &Arc<Session>, now: Instant) -> Vec<Arc<Session>> {
         self.role = Role::Side(Arc::clone(owner));
         let others: Vec<_> =
             self.sessions.values().filter(|session| session.id() != owner.id()).cloned().collect();
+        let moved = self.fault(FaultKind::Draining);
         for session in &others {
-            self.release(session);
+            self.fail_waiting_of(session.id(), &moved);
+            self.release(session, now);
         }
         others
     }
@@ -300,15 +312,12 @@ impl Mux {
     /// Takes sessions over that another process served: what they had set up is made again here.
     pub fn adopt(&mut self, sessions: Vec<Arc<Session>>, now: Instant) {
         for session in sessions {
-            if self.attach(&session) {
-                self.restore_subscriptions(&session, now);
-            }
+            self.attach(&session, now);
         }
-        self.restore_level(now);
     }
 
     /// Notes that a session has state here. `false` when it is over already.
-    fn attach(&mut self, session: &Arc<Session>) -> bool {
+    fn attach(&mut self, session: &Arc<Session>, now: Instant) -> bool {
         if self.sessions.contains_key(&session.id()) {
             return true;
         }
@@ -318,6 +327,11 @@ impl Mux {
             return false;
         }
         self.sessions.insert(session.id(), Arc::clone(session));
+        if matches!(self.role, Role::Main) {
+            // What it has set up in a process that is gone.
+            self.restore_subscriptions(session, now);
+            self.restore_level(now);
+        }
         true
     }
 
@@ -333,5 +347,14 @@ impl Mux {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+}
+
+impl std::ops::Drop for Mux {
+    /// Sessions outlive the instance, which need not be told of their end any more.
+    fn drop(&mut self) {
+        for session in self.sessions.values() {
+            session.unseen_by(&self.inbox);
+        }
     }
 }

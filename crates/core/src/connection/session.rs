@@ -160,10 +160,10 @@ impl Session {
         true
     }
 
-    /// An instance other than the one behind `inbox` that has state for this session: its side
-    /// process, seen from the main one.
-    pub fn other_than(&self, inbox: &Inbox) -> Option<Inbox> {
-        self.facts().seen_by.iter().find(|seen| !seen.same_as(inbox)).cloned()
+    /// The instances other than the one behind `inbox` that have state for this session: its side
+    /// processes, seen from the main one.
+    pub fn others_than(&self, inbox: &Inbox) -> Vec<Inbox> {
+        self.facts().seen_by.iter().filter(|seen| !seen.same_as(inbox)).cloned().collect()
     }
 
     /// The instance behind `inbox` is gone, or has forgotten the session.

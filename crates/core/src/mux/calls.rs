@@ -7,14 +7,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::time::after;
 use super::{Drop, MAX_OPEN_CALLS, Mux, Note, Phase, Role};
 use crate::connection::{Input, Outlet, Session, Slot, Undelivered};
 use crate::fault::{Fault, FaultKind};
-use crate::id::SessionId;
-use crate::message::{
-    Id, Message, Notification, Outcome, Params, RawJson, Request, Response, error_object,
-};
-use crate::protocol::{LogLevel, code, method};
+use crate::message::{Id, Message, Notification, Outcome, Params, RawJson, Request, Response};
+use crate::protocol::{code, method};
 
 /// A request that the child has not answered.
 #[derive(Debug)]
@@ -100,33 +98,51 @@ impl Mux {
     }
 
     fn open(&mut self, session: Arc<Session>, request: Request, reply: Outlet, now: Instant) {
+        if self.is_foreign(&session) {
+            return self.note(Note::Misrouted(Input::Open { session, request, reply }));
+        }
         let opening = Opening { session, request, reply };
         if matches!(self.role, Role::Own(_)) {
-            self.opening = Some(opening);
-            if self.phase == Phase::Handshake {
-                self.forward_opening(now);
-            }
-            return;
+            return self.open_own(opening, now);
         }
         let Some(handshake) = self.handshake.as_ref().filter(|_| self.phase == Phase::Ready) else {
             return opening.fail(&self.fault(FaultKind::Starting));
         };
         let result = handshake.result_for(opening.session.profile().version);
-        if !self.attach(&opening.session) {
+        if !self.attach(&opening.session, now) {
             return opening.fail(&self.fault(FaultKind::SessionOver));
         }
-        let answer = Message::Response(Response::result(opening.request.id, result));
-        let _gone = opening.reply.answer(answer, None);
+        self.answer_client(&opening.reply, Response::result(opening.request.id, result));
+    }
+
+    fn open_own(&mut self, opening: Opening, now: Instant) {
+        let opened = self.opening.is_some()
+            || self.phase == Phase::Ready
+            || self.calls.values().any(|call| matches!(call.kind, CallKind::Opening(_)));
+        if opened {
+            return self.refuse_second(&opening.reply, opening.request.id);
+        }
+        // Attached at once, so that the session's end is heard even before the child runs.
+        if !self.attach(&opening.session, now) {
+            self.note(Note::Vacant);
+            return opening.fail(&self.fault(FaultKind::SessionOver));
+        }
+        self.opening = Some(opening);
+        if self.phase == Phase::Handshake {
+            self.forward_opening();
+        }
+    }
+
+    fn refuse_second(&mut self, reply: &Outlet, id: Id) {
+        let text = "this session is initialized already";
+        self.answer_error(reply, id, code::INVALID_REQUEST, text);
     }
 
     /// A process of a session's own is opened with that client's own words.
-    pub(super) fn forward_opening(&mut self, _now: Instant) {
+    pub(super) fn forward_opening(&mut self) {
         let Some(opening) = self.opening.take() else {
             return;
         };
-        if !self.attach(&opening.session) {
-            return opening.fail(&self.fault(FaultKind::SessionOver));
-        }
         let id = self.fresh_id();
         let forwarded = Request {
             id: Id::from_number(id),
@@ -145,6 +161,10 @@ impl Mux {
         slot: Slot,
         now: Instant,
     ) {
+        if self.is_foreign(&session) {
+            let input = Input::Request { session, request, reply, slot };
+            return self.note(Note::Misrouted(input));
+        }
         let refuse = |kind: Fault| {
             let answer = Message::Response(kind.answer(request.id.clone()));
             let _gone = reply.answer(answer, Some(kind));
@@ -156,29 +176,24 @@ impl Mux {
             return refuse(self.fault(FaultKind::Overloaded));
         }
         if &*request.method == method::INITIALIZE {
-            let text = "this session is initialized already";
-            return answer_error(&reply, request.id, code::INVALID_REQUEST, text);
+            return self.refuse_second(&reply, request.id);
         }
-        if self.role.owner().is_some_and(|owner| owner.id() != session.id()) {
-            let input = Input::Request { session, request, reply, slot };
-            return self.note(Note::Misrouted(input));
-        }
-        if !self.attach(&session) {
+        if !self.attach(&session, now) {
             return refuse(self.fault(FaultKind::SessionOver));
         }
         let name = asked_name(&request);
-        if self.belongs_aside(&session, &request.method, name.as_deref()) {
+        if self.belongs_aside(&session, &request.method, name.as_deref(), now) {
             let input = Input::Request { session, request, reply, slot };
             return self.note(Note::NeedsSide(input));
         }
         let mut subscribes = None;
         let mut params = request.params.clone();
-        if matches!(self.role, Role::Main) {
+        if !matches!(self.role, Role::Own(_)) {
             match &*request.method {
                 method::LOGGING_SET_LEVEL => params = self.lowered_level(&session, params),
                 method::RESOURCES_SUBSCRIBE => {
                     let uri = params.as_ref().and_then(Params::uri);
-                    match self.may_subscribe(&session, uri, &request.id, &reply, now) {
+                    match self.may_subscribe(&session, uri, &request.id, &reply) {
                         Some(uri) => subscribes = uri,
                         None => return,
                     }
@@ -187,8 +202,7 @@ impl Mux {
                     let uri = params.as_ref().and_then(Params::uri);
                     if self.others_subscribe(&session, uri.as_deref()) {
                         let done = Response::result(request.id, RawJson::empty_object());
-                        let _gone = reply.answer(Message::Response(done), None);
-                        return;
+                        return self.answer_client(&reply, done);
                     }
                 }
                 _ => {}
@@ -207,7 +221,7 @@ impl Mux {
             name,
             token,
             reply,
-            latest: now + self.settings.request_max,
+            latest: after(now, self.settings.request_max),
             parked: None,
             subscribes,
         };
@@ -215,22 +229,36 @@ impl Mux {
             self.asking.insert(id);
         }
         self.client_calls += 1;
-        let deadline = Some(now + self.settings.request_timeout);
+        let deadline = Some(after(now, self.settings.request_timeout));
         self.calls.insert(id, Call { kind: CallKind::Client(call), deadline });
         self.sweep_by(now);
         let message = Request { id: Id::from_number(id), method: request.method, params };
         self.outgoing.push(Message::Request(message), Some(id), Some(slot));
     }
 
-    /// Whether a call is known to ask its client something, and this process serves others too.
-    /// While it serves one session alone, nobody else can be asked by mistake.
-    fn belongs_aside(&self, session: &Session, method: &str, name: Option<&str>) -> bool {
+    /// Whether the process serves somebody else alone.
+    fn is_foreign(&self, session: &Session) -> bool {
+        self.role.owner().is_some_and(|owner| owner.id() != session.id())
+    }
+
+    /// Whether a call has to run in a side process: it is known to ask its client something and
+    /// this process serves others too, or another client is being asked in this process now. While
+    /// the process serves one session alone, nobody else can be asked by mistake.
+    fn belongs_aside(
+        &self,
+        session: &Session,
+        method: &str,
+        name: Option<&str>,
+        now: Instant,
+    ) -> bool {
         matches!(self.role, Role::Main)
             && self.settings.interactive
-            && self.sessions.len() > 1
-            && session.profile().capabilities.any()
             && method::may_ask(method)
-            && self.marks.is_marked(method, name.unwrap_or_default())
+            && session.profile().capabilities.any()
+            && (self.others_are_asked(session.id())
+                || self.abandoned.others_will_ask(session.id(), &self.marks, now)
+                || (self.sessions.len() > 1
+                    && self.marks.is_marked(method, name.unwrap_or_default())))
     }
 
     fn notification(
@@ -240,8 +268,16 @@ impl Mux {
         slot: Slot,
         now: Instant,
     ) {
-        if self.phase == Phase::Down || !self.attach(session) {
-            return;
+        if self.is_foreign(session) {
+            if &*notification.method == method::CANCELLED {
+                // Of a call that was begun before the process became somebody else's.
+                return self.cancelled_by_client(session, notification, slot, now);
+            }
+            let session = Arc::clone(session);
+            return self.note(Note::Misrouted(Input::Notification { session, notification, slot }));
+        }
+        if self.phase != Phase::Ready || !self.attach(session, now) {
+            return self.note(Note::Dropped(Drop::NotForwarded));
         }
         match &*notification.method {
             method::CANCELLED => self.cancelled_by_client(session, notification, slot, now),
@@ -254,110 +290,18 @@ impl Mux {
         }
     }
 
-    fn cancelled_by_client(
-        &mut self,
-        session: &Arc<Session>,
-        notification: Notification,
-        slot: Slot,
-        now: Instant,
-    ) {
-        let Some(id) = notification.params.as_ref().and_then(Params::request_id) else {
-            return self.note(Note::Dropped(Drop::AmbiguousCancel));
-        };
-        let matching = self.calls.iter().filter_map(|(ours, call)| match &call.kind {
-            CallKind::Client(call) if call.session.id() == session.id() && *call.id.raw() == id => {
-                Some(*ours)
-            }
-            _ => None,
-        });
-        let matching: Vec<u64> = matching.take(2).collect();
-        let &[ours] = &matching[..] else {
-            if matching.is_empty() && matches!(self.role, Role::Main) {
-                // It may run in a side process of this session.
-                if let Some(other) = session.other_than(&self.inbox) {
-                    let input =
-                        Input::Notification { session: Arc::clone(session), notification, slot };
-                    other.forward(input);
-                    return;
-                }
-            }
-            return self.note(Note::Dropped(Drop::AmbiguousCancel));
-        };
-        let params = notification.params.map(|p| p.with_request_id(Id::from_number(ours).raw()));
-        if let Some(call) = self.remove_call(ours, now) {
-            self.forget_subscribing(&call);
-            if let CallKind::Client(call) = call.kind {
-                // A cancelled request gets no answer (2025-11-25, "Cancellation"); its stream, if it
-                // has one of its own, ends.
-                if !call.reply.same_as(call.session.outlet()) {
-                    call.reply.end();
-                }
-            }
-        }
-        if self.outgoing.withdraw(ours) {
-            return; // The child never saw it.
-        }
-        let forwarded = Notification { method: method::CANCELLED.into(), params };
-        self.outgoing.push(Message::Notification(forwarded), None, Some(slot));
-    }
-
-    /// The session is over: nothing of it stays.
-    fn close(&mut self, session: &Arc<Session>, now: Instant) {
-        self.cancel_calls_of(session.id(), "the session has ended", now);
-        self.release(session);
-        session.unseen_by(&self.inbox);
-        match self.role.owner() {
-            None => self.restore_level(now),
-            Some(owner) if owner.id() == session.id() => self.note(Note::Vacant),
-            Some(_) => {}
-        }
-    }
-
-    fn cancel_calls_of(&mut self, session: SessionId, reason: &str, now: Instant) {
-        let open: Vec<u64> = self
-            .calls
-            .iter()
-            .filter(
-                |(_, call)| matches!(&call.kind, CallKind::Client(c) if c.session.id() == session),
-            )
-            .map(|(id, _)| *id)
-            .collect();
-        for id in open {
-            let over = self.fault(FaultKind::SessionOver);
-            if let Some(call) = self.remove_call(id, now) {
-                self.fail(call, &over);
-            }
-            self.cancel_in_child(id, reason);
-        }
-    }
-
-    /// Forgets what a session has here, but for its open calls.
-    pub(super) fn release(&mut self, session: &Arc<Session>) {
-        self.sessions.remove(&session.id());
-        self.decline_questions_of(session);
-        self.drop_subscriptions_of(session);
-    }
-
-    /// Tells the child to stop working on a call that has been removed, if it ever saw it.
-    pub(super) fn cancel_in_child(&mut self, id: u64, reason: &str) {
-        if self.outgoing.withdraw(id) {
-            return;
-        }
-        let reason = RawJson::string(reason);
-        let params = format!(r#"{{"requestId":{id},"reason":{}}}"#, reason.as_str());
-        let params = RawJson::trusted(params.into());
-        self.outgoing.push(Message::notification(method::CANCELLED, Some(params)), None, None);
-    }
-
     /// Takes a call out of the table and of every count.
     pub(super) fn remove_call(&mut self, id: u64, now: Instant) -> Option<Call> {
         let call = self.calls.remove(&id)?;
-        if matches!(call.kind, CallKind::Client(_)) {
+        if let CallKind::Client(client) = &call.kind {
             self.client_calls -= 1;
             self.asking.remove(&id);
             self.last_used = now;
             if self.client_calls == 0 && matches!(self.role, Role::Side(_)) {
                 self.note(Note::SideFree);
+            }
+            if !self.sessions.contains_key(&client.session.id()) {
+                self.forget_if_done(&client.session);
             }
         }
         Some(call)
@@ -365,17 +309,25 @@ impl Mux {
 
     /// Gives the child's answer to the client whose call this was.
     pub(super) fn deliver_answer(&mut self, call: ClientCall, outcome: Outcome) {
-        let id = call.id.clone();
-        let answer = Message::Response(Response { id: call.id, outcome });
-        match call.reply.answer(answer, None) {
+        self.answer_client(&call.reply, Response { id: call.id, outcome });
+    }
+
+    /// Answers a client; with an error of ours where no more answers can be held.
+    pub(super) fn answer_client(&mut self, reply: &Outlet, answer: Response) {
+        let id = answer.id.clone();
+        match reply.answer(Message::Response(answer), None) {
             Ok(()) => {}
             Err(Undelivered::Exhausted) => {
                 let held = self.fault(FaultKind::AnswersHeld);
-                let _gone = call.reply.answer(Message::Response(held.answer(id)), Some(held));
+                let _gone = reply.answer(Message::Response(held.answer(id)), Some(held));
                 self.note(Note::Dropped(Drop::SlowClient));
             }
             Err(_) => self.note(Note::Dropped(Drop::NoReceiver)),
         }
+    }
+
+    pub(super) fn answer_error(&mut self, reply: &Outlet, id: Id, code: i32, text: &str) {
+        self.answer_client(reply, Response::error(id, code, text));
     }
 
     /// Answers a removed call with a failure of ours.
@@ -391,41 +343,12 @@ impl Mux {
         }
     }
 
-    /// The lowest level that any session wants, after `session` has asked for its own: that is what
-    /// the child is set to.
-    fn lowered_level(&mut self, session: &Arc<Session>, params: Option<Params>) -> Option<Params> {
-        let asked = params.as_ref().and_then(Params::level);
-        let Some(asked) = asked.as_deref().and_then(LogLevel::parse) else {
-            return params;
-        };
-        session.set_log_level(asked);
-        let lowest = self.lowest_level()?;
-        self.level_sent = Some(lowest);
-        params.map(|params| params.with_level(&RawJson::string(lowest.as_str())))
-    }
-
-    fn lowest_level(&self) -> Option<LogLevel> {
-        self.sessions.values().filter_map(|session| session.log_level()).min()
-    }
-
-    /// Sets the child to the lowest level that is wanted now, where that has changed.
-    pub(super) fn restore_level(&mut self, _now: Instant) {
-        let lowest = self.lowest_level();
-        let logging = self.handshake.as_ref().is_some_and(super::Handshake::logging);
-        if self.phase != Phase::Ready || !logging || lowest.is_none() || lowest == self.level_sent {
-            return;
-        }
-        self.level_sent = lowest;
-        if let Some(level) = lowest {
-            let params = RawJson::trusted(format!(r#"{{"level":"{}"}}"#, level.as_str()).into());
-            self.ask_child(method::LOGGING_SET_LEVEL, params);
-        }
-    }
-
     /// Sends a request of our own whose answer changes nothing.
-    pub(super) fn ask_child(&mut self, method: &str, params: RawJson) {
+    pub(super) fn ask_child(&mut self, method: &str, params: RawJson, now: Instant) {
         let id = self.fresh_id();
-        self.calls.insert(id, Call::ours(CallKind::Unheeded));
+        let deadline = Some(after(now, self.settings.request_timeout));
+        self.calls.insert(id, Call { kind: CallKind::Unheeded, deadline });
+        self.sweep_by(now);
         let params = Some(Params::opaque(params));
         let request = Request { id: Id::from_number(id), method: method.into(), params };
         self.outgoing.push(Message::Request(request), None, None);
@@ -441,9 +364,4 @@ fn asked_name(request: &Request) -> Option<Box<str>> {
         _ => None,
     };
     name.map(String::into_boxed_str)
-}
-
-pub(super) fn answer_error(reply: &Outlet, id: Id, code: i32, text: &str) {
-    let outcome = Outcome::Error(error_object(code, text, None));
-    let _gone = reply.answer(Message::Response(Response { id, outcome }), None);
 }

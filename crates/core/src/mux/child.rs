@@ -2,17 +2,21 @@
 //!
 //! Owns the way of each line to its receiver. Must not know how a line was read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::calls::CallKind;
-use super::{Drop, Mux, Note, Phase, Role};
+use super::{Drop, HandshakeError, Mux, Note, Phase, Role};
 use crate::connection::{Outlet, Undelivered};
 use crate::fault::FaultKind;
-use crate::message::{Id, Message, Notification, Outcome, Params, Rejected, Response, parse};
-use crate::protocol::{LogLevel, method};
+use crate::message::{
+    Message, Notification, Outcome, Params, Rejected, Response, error_object, parse,
+};
+use crate::protocol::method;
 
 impl Mux {
     /// Takes in one line that looks like JSON.
@@ -21,7 +25,7 @@ impl Mux {
             Ok(Message::Response(response)) => self.answered(response, now),
             Ok(Message::Request(request)) => self.asked(request, now),
             Ok(Message::Notification(notification)) => self.told(notification, now),
-            Err(rejected) => self.unreadable(&rejected, now),
+            Err(rejected) => self.unreadable(line, rejected, now),
         }
     }
 
@@ -32,11 +36,17 @@ impl Mux {
         self.fail_answer(id, FaultKind::AnswerTooLarge { bytes, limit }, now);
     }
 
-    /// What the child sent is no message. When it names a call, that call is not left waiting.
-    fn unreadable(&mut self, rejected: &Rejected, now: Instant) {
+    /// What the child sent is no message. When it was to be an answer, the call that it names is not
+    /// left waiting; when it was to be a request, the child is not, whose ids are its own.
+    fn unreadable(&mut self, line: &Bytes, rejected: Rejected, now: Instant) {
         self.note(Note::Noise);
-        let id = rejected.id.as_ref().and_then(Id::as_number);
-        self.fail_answer(id, FaultKind::MalformedAnswer(rejected.explanation().into()), now);
+        let why = rejected.explanation();
+        let code = rejected.code();
+        let Some(id) = rejected.id else { return };
+        if is_request(line) {
+            return self.answer_child(id, Outcome::Error(error_object(code, &why, None)));
+        }
+        self.fail_answer(id.as_number(), FaultKind::MalformedAnswer(why.into()), now);
     }
 
     fn fail_answer(&mut self, id: Option<u64>, kind: FaultKind, now: Instant) {
@@ -44,23 +54,27 @@ impl Mux {
             return;
         };
         let fault = self.fault(kind);
-        if matches!(call.kind, CallKind::Handshake) {
-            let why = super::HandshakeError::Invalid(fault.to_string().into());
+        if matches!(call.kind, CallKind::Handshake | CallKind::Opening(_)) {
+            let why = HandshakeError::Invalid(fault.to_string().into());
             self.note(Note::HandshakeFailed(why));
+        }
+        if let CallKind::Opening(opening) = &call.kind {
+            opening.session.end();
         }
         self.fail(call, &fault);
     }
 
     fn answered(&mut self, response: Response, now: Instant) {
-        let call = response.id.as_number().and_then(|id| self.remove_call(id, now));
-        let Some(call) = call else {
+        let id = response.id.as_number();
+        let Some(call) = id.and_then(|id| self.remove_call(id, now)) else {
             // Never asked, answered before, cancelled or given up.
+            id.inspect(|id| self.abandoned.answered(*id));
             return self.note(Note::Dropped(Drop::UnknownId));
         };
         match call.kind {
             CallKind::Client(call) => {
                 if let Some(uri) = &call.subscribes {
-                    self.subscribed(uri, &call.session, &response.outcome);
+                    self.subscribed(uri, &call.session, &response.outcome, now);
                 }
                 self.deliver_answer(call, response.outcome);
             }
@@ -71,10 +85,10 @@ impl Mux {
                     Outcome::Error(error) => Some(Arc::from(error.as_str())),
                 };
                 let answer = Response { id: opening.request.id, outcome: response.outcome };
-                let _gone = opening.reply.answer(Message::Response(answer), None);
+                self.answer_client(&opening.reply, answer);
                 if let Some(why) = refused {
                     opening.session.end();
-                    return self.note(Note::HandshakeFailed(super::HandshakeError::Refused(why)));
+                    return self.note(Note::HandshakeFailed(HandshakeError::Refused(why)));
                 }
                 self.phase = Phase::Ready;
                 self.note(Note::Ready);
@@ -87,12 +101,12 @@ impl Mux {
     fn told(&mut self, notification: Notification, now: Instant) {
         match &*notification.method {
             method::PROGRESS => self.progress(notification, now),
-            method::LOG_MESSAGE => self.logged(notification),
+            method::LOG_MESSAGE => self.logged(notification, now),
             method::CANCELLED => self.withdrawn_by_child(notification.params.as_ref(), now),
             method::RESOURCES_UPDATED => self.updated(&notification),
             method::ELICITATION_COMPLETE => self.elicitation_complete(notification),
             name if method::is_list_changed(name) => self.list_changed(&notification),
-            _ => self.uncorrelated(notification),
+            _ => self.uncorrelated(notification, now),
         }
     }
 
@@ -109,45 +123,6 @@ impl Mux {
         let message = Notification { method: notification.method, params };
         self.extend(id.unwrap_or_default(), now);
         self.deliver(&outlet, Message::Notification(message));
-    }
-
-    /// Log messages carry no link to a call. One goes to the only open call, else to the only
-    /// session; where there are several of both it is nobody's, and never broadcast.
-    fn logged(&mut self, notification: Notification) {
-        let only_call = if self.client_calls == 1 {
-            self.calls.values().find_map(|call| match &call.kind {
-                CallKind::Client(call) => Some((Arc::clone(&call.session), call.reply.clone())),
-                _ => None,
-            })
-        } else {
-            None
-        };
-        let only_session = || {
-            let mut sessions = self.sessions.values();
-            match (sessions.next(), sessions.next()) {
-                (Some(session), None) => Some((Arc::clone(session), session.outlet().clone())),
-                _ => None,
-            }
-        };
-        let Some((session, outlet)) = only_call.or_else(only_session) else {
-            return self.note(Note::Dropped(Drop::UnownedLog));
-        };
-        let level = notification.params.as_ref().and_then(Params::level);
-        let level = level.as_deref().and_then(LogLevel::parse);
-        if matches!(self.role, Role::Main) && !self.wants(&session, level) {
-            return; // Another session asked for more than this one.
-        }
-        self.deliver(&outlet, Message::Notification(notification));
-    }
-
-    fn wants(&self, session: &crate::connection::Session, level: Option<LogLevel>) -> bool {
-        let Some(level) = level else { return true };
-        match (session.log_level(), self.level_sent) {
-            (Some(wanted), _) => level >= wanted,
-            // It never asked. Before anybody did, the child decides; after that, the usual level.
-            (None, Some(_)) => level >= LogLevel::Info,
-            (None, None) => true,
-        }
     }
 
     fn updated(&mut self, notification: &Notification) {
@@ -182,17 +157,7 @@ impl Mux {
         self.deliver(elicitation.session.outlet(), Message::Notification(notification));
     }
 
-    /// A notification nobody knows. With one session there is no doubt whose it is.
-    fn uncorrelated(&mut self, notification: Notification) {
-        let mut sessions = self.sessions.values();
-        let (Some(session), None) = (sessions.next(), sessions.next()) else {
-            return self.note(Note::Dropped(Drop::NotForwarded));
-        };
-        let outlet = session.outlet().clone();
-        self.deliver(&outlet, Message::Notification(notification));
-    }
-
-    fn deliver(&mut self, outlet: &Outlet, message: Message) {
+    pub(super) fn deliver(&mut self, outlet: &Outlet, message: Message) {
         let sent = outlet.deliver(message);
         self.count(sent);
     }
@@ -206,4 +171,12 @@ impl Mux {
             }
         }
     }
+}
+
+/// Whether a line that is no message was to be a request.
+fn is_request(line: &[u8]) -> bool {
+    #[expect(clippy::zero_sized_map_values, reason = "a set cannot be read from an object")]
+    let members: HashMap<String, IgnoredAny> = serde_json::from_slice(line).unwrap_or_default();
+    let has = |name: &str| members.keys().any(|key| key.eq_ignore_ascii_case(name));
+    has("method") && !has("result") && !has("error")
 }

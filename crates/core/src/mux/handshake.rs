@@ -157,9 +157,9 @@ fn member(object: &str, name: &str) -> Option<Range<usize>> {
 }
 
 impl Mux {
-    pub(super) fn begin_handshake(&mut self, now: Instant) {
+    pub(super) fn begin_handshake(&mut self) {
         if matches!(self.role, Role::Own(_)) {
-            self.forward_opening(now);
+            self.forward_opening();
             return;
         }
         let capabilities = if self.settings.interactive { CAPABILITIES } else { "{}" };
@@ -198,6 +198,14 @@ impl Mux {
 
     /// After a restart: sets up again what the sessions had set up, and tells them to look again.
     fn restore(&mut self, again: bool, now: Instant) {
+        // Sessions that another process served before are told too.
+        let again = again || !self.sessions.is_empty();
+        if let Role::Side(owner) = &self.role {
+            let owner = Arc::clone(owner);
+            if !self.attach(&owner, now) {
+                return self.note(Note::Vacant);
+            }
+        }
         self.restore_level(now);
         self.resubscribe(now);
         if !again {

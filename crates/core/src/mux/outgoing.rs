@@ -29,6 +29,8 @@ struct Entry {
     /// The call this line opens, so that it can be withdrawn.
     call: Option<u64>,
     slot: Option<Slot>,
+    /// Whether it counts among [`Outgoing::unprompted`].
+    unprompted: bool,
 }
 
 /// Some lines to be written in one go. Dropping it frees their places in the queue.
@@ -49,7 +51,7 @@ impl Batch {
 impl Outgoing {
     /// Queues a line that a client caused.
     pub(super) fn push(&mut self, message: Message, call: Option<u64>, slot: Option<Slot>) {
-        self.queue.push_back(Entry { message, call, slot });
+        self.queue.push_back(Entry { message, call, slot, unprompted: false });
     }
 
     /// Queues a line that the child itself caused. `false` when it reads so little that it gets none.
@@ -58,7 +60,7 @@ impl Outgoing {
             return false;
         }
         self.unprompted += 1;
-        self.queue.push_back(Entry { message, call: None, slot: None });
+        self.queue.push_back(Entry { message, call: None, slot: None, unprompted: true });
         true
     }
 
@@ -87,9 +89,7 @@ impl Outgoing {
         let mut batch = Batch::default();
         let mut joined = BytesMut::new();
         while let Some(entry) = self.queue.pop_front() {
-            if entry.call.is_none() && entry.slot.is_none() {
-                self.unprompted = self.unprompted.saturating_sub(1);
-            }
+            self.unprompted -= usize::from(entry.unprompted);
             let encoded = entry.message.encode();
             batch.slots.extend(entry.slot);
             joined.put_slice(&encoded.head);

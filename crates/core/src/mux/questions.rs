@@ -8,8 +8,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::calls::{CallKind, ClientCall, Parked};
+use super::time::after;
 use super::{Drop, Mux, Note, Refusal, Role};
 use crate::connection::{Outlet, Session, Slot};
+use crate::id::SessionId;
 use crate::message::{
     Id, Message, Notification, Outcome, Params, RawJson, Request, Response, error_object,
 };
@@ -30,8 +32,8 @@ pub(super) struct Question {
     method: Box<str>,
     /// The progress token as the child wrote it.
     token: Option<RawJson>,
-    /// The call that it belongs to.
-    call: Option<u64>,
+    /// The calls that it may belong to; all of the same session.
+    calls: Vec<u64>,
     outlet: Outlet,
     pub(super) deadline: Instant,
 }
@@ -58,7 +60,7 @@ pub(super) struct UrlElicitation {
 struct Addressee {
     session: Arc<Session>,
     outlet: Outlet,
-    call: Option<u64>,
+    calls: Vec<u64>,
 }
 
 impl Mux {
@@ -69,51 +71,45 @@ impl Mux {
             self.outgoing.push_unprompted(Message::Response(pong));
             return;
         }
-        match self.addressee(&request) {
+        match self.addressee(&request, now) {
             Ok(addressee) => self.put_question(request, addressee, now),
             Err(refusal) => self.refuse(&request, refusal),
         }
     }
 
-    fn addressee(&mut self, request: &Request) -> Result<Addressee, Refusal> {
+    /// Whose the question is: the session that owns the process, or else the one that has calls open
+    /// in it. Which of its calls asks matters only for the stream and for the time.
+    fn addressee(&self, request: &Request, now: Instant) -> Result<Addressee, Refusal> {
         if self.questions.len() >= MAX_OPEN_QUESTIONS {
             return Err(Refusal::Unanswered);
-        }
-        if let Some(owner) = self.role.owner() {
-            // The process is this client's alone, so any question is its own; which of its calls it
-            // belongs to matters only for the stream.
-            let session = Arc::clone(owner);
-            let declared = session.profile().capabilities.allow(&request.method);
-            if !declared && matches!(self.role, Role::Side(_)) {
-                return Err(Self::undeclared(&request.method));
-            }
-            let call = self.asking.iter().max().copied();
-            let outlet = call.and_then(|id| self.client_call(id)).map(|call| call.reply.clone());
-            let outlet = outlet.unwrap_or_else(|| session.outlet().clone());
-            return Ok(Addressee { session, outlet, call });
         }
         if !self.settings.interactive {
             return Err(Refusal::Disabled);
         }
-        let mut open = self.asking.iter().copied();
-        let (Some(id), None) = (open.next(), open.next()) else {
-            if self.asking.is_empty() {
-                return Err(Refusal::NoCall);
-            }
-            self.mark_all_open();
+        let newest = self.asking.iter().max().and_then(|id| self.client_call(*id));
+        let session = match (self.role.owner(), newest) {
+            (Some(owner), _) => owner,
+            (None, Some(call)) => &call.session,
+            (None, None) => return Err(Refusal::NoCall),
+        };
+        let id = session.id();
+        let is_its = |call: &u64| self.client_call(*call).is_some_and(|c| c.session.id() == id);
+        if !self.asking.iter().all(is_its) || self.abandoned.others_may_ask(id, now) {
+            self.mark_all_open(now);
             return Err(Refusal::Ambiguous);
-        };
-        self.mark(id);
-        let Some(call) = self.client_call(id) else {
-            return Err(Refusal::NoCall);
-        };
-        if !call.session.profile().capabilities.allow(&request.method) {
+        }
+        if let (Role::Main, Some(call), 1) = (&self.role, newest, self.asking.len()) {
+            self.mark(call);
+        }
+        // A process of a session's own was told by that client itself what it can be asked.
+        let own = matches!(self.role, Role::Own(_));
+        if !own && !session.profile().capabilities.allow(&request.method) {
             return Err(Self::undeclared(&request.method));
         }
         Ok(Addressee {
-            session: Arc::clone(&call.session),
-            outlet: call.reply.clone(),
-            call: Some(id),
+            session: Arc::clone(session),
+            outlet: newest.map_or(session.outlet(), |call| &call.reply).clone(),
+            calls: self.asking.iter().copied().collect(),
         })
     }
 
@@ -125,17 +121,22 @@ impl Mux {
         if known { Refusal::Undeclared } else { Refusal::UnknownMethod }
     }
 
-    fn mark(&self, id: u64) {
-        if let Some(call) = self.client_call(id) {
-            self.marks.mark(&call.method, call.name.as_deref().unwrap_or_default());
-        }
+    fn mark(&self, call: &ClientCall) {
+        self.marks.mark(&call.method, call.name.as_deref().unwrap_or_default());
     }
 
     /// One of them asks; from now on none of them shares a process with another while it is open.
-    fn mark_all_open(&self) {
-        for id in &self.asking {
-            self.mark(*id);
+    fn mark_all_open(&self, now: Instant) {
+        for call in self.asking.iter().filter_map(|id| self.client_call(*id)) {
+            self.mark(call);
         }
+        self.abandoned.mark_all(&self.marks, now);
+    }
+
+    /// Whether a client other than this session's is being asked, and its call is open.
+    pub(super) fn others_are_asked(&self, session: SessionId) -> bool {
+        let mut others = self.questions.iter().filter(|(key, _)| key.0 != session);
+        others.any(|(_, question)| question.calls.iter().any(|id| self.calls.contains_key(id)))
     }
 
     pub(super) fn client_call(&self, id: u64) -> Option<&ClientCall> {
@@ -154,25 +155,25 @@ impl Mux {
             Some(_) => params.map(|params| params.with_meta_progress_token(ours.raw())),
             None => request.params.clone(),
         };
+        let message = Request { id: ours, method: request.method.clone(), params };
+        if to.outlet.deliver(Message::Request(message)).is_err() {
+            to.session.forget_question(number);
+            return self.refuse(&request, Refusal::Unanswered);
+        }
         if let Some(id) = request.params.as_ref().and_then(Params::elicitation_id) {
             if self.elicitations.len() >= MAX_ELICITATIONS {
                 self.elicitations.pop_front();
             }
             self.elicitations.push_back(UrlElicitation { id, session: Arc::clone(&to.session) });
         }
-        let message = Request { id: ours, method: request.method.clone(), params };
-        if to.outlet.deliver(Message::Request(message)).is_err() {
-            to.session.forget_question(number);
-            return self.refuse(&request, Refusal::Unanswered);
-        }
-        self.park(to.call, now);
+        self.park(&to.calls, now);
         let question = Question {
             child_id: request.id,
             method: request.method,
             token,
-            call: to.call,
+            calls: to.calls,
             outlet: to.outlet,
-            deadline: now + self.settings.question_timeout,
+            deadline: after(now, self.settings.question_timeout),
             session: Arc::clone(&to.session),
         };
         self.questions.insert((to.session.id(), number), question);
@@ -203,7 +204,7 @@ impl Mux {
         self.answer_child(request.id.clone(), Outcome::Error(error_object(code, &text, None)));
     }
 
-    fn answer_child(&mut self, id: Id, outcome: Outcome) {
+    pub(super) fn answer_child(&mut self, id: Id, outcome: Outcome) {
         self.outgoing.push_unprompted(Message::Response(Response { id, outcome }));
     }
 
@@ -220,13 +221,14 @@ impl Mux {
         let Some(question) = question else {
             return self.note(Note::Dropped(Drop::UnknownQuestion));
         };
-        self.unpark(question.call, now);
+        session.forget_question(number.unwrap_or_default());
+        self.unpark(&question.calls, now);
         let roots = &*question.method == method::ROOTS_LIST
             && matches!(response.outcome, Outcome::Result(_))
             && matches!(self.role, Role::Main);
         if roots {
             // Servers keep roots: from here on the process is this client's.
-            let others = self.dedicate(session);
+            let others = self.dedicate(session, now);
             self.note(Note::RootsGiven { owner: Arc::clone(session), others });
         }
         let answer = Response { id: question.child_id, outcome: response.outcome };
@@ -254,31 +256,34 @@ impl Mux {
     /// The child withdraws a question.
     pub(super) fn withdrawn_by_child(&mut self, params: Option<&Params>, now: Instant) {
         let id = params.and_then(Params::request_id);
-        let found = self.questions.iter().find(|(_, q)| Some(q.child_id.raw()) == id.as_ref());
-        let Some(key) = found.map(|(key, _)| *key) else {
+        let named = |question: &Question| Some(question.child_id.raw()) == id.as_ref();
+        let mut found = self.questions.iter().filter(|(_, question)| named(question));
+        let (Some((key, _)), None) = (found.next(), found.next()) else {
             return self.note(Note::Dropped(Drop::AmbiguousCancel));
         };
+        let key = *key;
         if let Some(question) = self.questions.remove(&key) {
-            self.unpark(question.call, now);
+            self.unpark(&question.calls, now);
             question.withdraw(key.1, "the server withdrew its request");
         }
     }
 
     /// A session goes: the child learns that its questions stay unanswered.
-    pub(super) fn decline_questions_of(&mut self, session: &Session) {
+    pub(super) fn decline_questions_of(&mut self, session: &Session, now: Instant) {
         let keys: Vec<_> =
             self.questions.keys().filter(|key| key.0 == session.id()).copied().collect();
         for key in keys {
-            self.give_up_question(key, "the client has gone");
+            self.give_up_question(key, "the client has gone", now);
         }
         self.elicitations.retain(|elicitation| elicitation.session.id() != session.id());
     }
 
     /// Nobody will answer: the child is told, and the client that it need not.
-    pub(super) fn give_up_question(&mut self, key: (crate::id::SessionId, u64), why: &str) {
+    pub(super) fn give_up_question(&mut self, key: (SessionId, u64), why: &str, now: Instant) {
         let Some(question) = self.questions.remove(&key) else {
             return;
         };
+        self.unpark(&question.calls, now);
         self.note(Note::Refused(Refusal::Unanswered));
         let text = format!("{} was not answered: {why}", question.method);
         let error = error_object(code::REQUEST_TIMEOUT, &text, None);
@@ -286,44 +291,43 @@ impl Mux {
         question.withdraw(key.1, why);
     }
 
-    /// While a client is asked, the time of its call stands still.
-    fn park(&mut self, call: Option<u64>, now: Instant) {
-        let Some(call) = self.client_call_mut(call) else {
-            return;
-        };
-        let parked = call.parked.get_or_insert(Parked { questions: 0, since: now });
-        parked.questions += 1;
-    }
-
-    /// A question is answered or given up; after the last one the call's time runs on.
-    pub(super) fn unpark(&mut self, call: Option<u64>, now: Instant) {
-        let Some(id) = call else { return };
-        let Some(call) = self.client_call_mut(Some(id)) else {
-            return;
-        };
-        let Some(parked) = &mut call.parked else {
-            return;
-        };
-        parked.questions -= 1;
-        if parked.questions > 0 {
-            return;
-        }
-        let stood_still = now.saturating_duration_since(parked.since);
-        call.parked = None;
-        call.latest += stood_still;
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.deadline = call.deadline.map(|deadline| deadline + stood_still);
+    /// While a client is asked, the time of its calls stands still.
+    fn park(&mut self, calls: &[u64], now: Instant) {
+        for id in calls {
+            let Some(call) = self.client_call_mut(*id) else {
+                continue;
+            };
+            let parked = call.parked.get_or_insert(Parked { questions: 0, since: now });
+            parked.questions += 1;
         }
     }
 
-    fn client_call_mut(&mut self, id: Option<u64>) -> Option<&mut ClientCall> {
-        match &mut self.calls.get_mut(&id?)?.kind {
+    /// A question is answered or given up; after the last one the calls' time runs on.
+    fn unpark(&mut self, calls: &[u64], now: Instant) {
+        for id in calls {
+            let Some(call) = self.client_call_mut(*id) else {
+                continue;
+            };
+            let Some(parked) = &mut call.parked else {
+                continue;
+            };
+            parked.questions -= 1;
+            if parked.questions > 0 {
+                continue;
+            }
+            let stood_still = now.saturating_duration_since(parked.since);
+            call.parked = None;
+            call.latest += stood_still;
+            if let Some(call) = self.calls.get_mut(id) {
+                call.deadline = call.deadline.map(|deadline| deadline + stood_still);
+            }
+        }
+    }
+
+    fn client_call_mut(&mut self, id: u64) -> Option<&mut ClientCall> {
+        match &mut self.calls.get_mut(&id)?.kind {
             CallKind::Client(call) => Some(call),
             _ => None,
         }
-    }
-
-    pub(super) fn question_call(&self, key: &(crate::id::SessionId, u64)) -> Option<u64> {
-        self.questions.get(key)?.call
     }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::calls::{Call, CallKind, answer_error};
+use super::calls::{Call, CallKind, ClientCall};
 use super::{Mux, Role};
 use crate::connection::{Outlet, Session};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::message::{Id, Message, Outcome, RawJson, Response};
 use crate::protocol::{code, method};
@@ -19,9 +19,11 @@ use crate::protocol::{code, method};
 /// A resource that at least one session has subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    /// The child's answer to the first subscriber; `None` while it has not come.
+    /// The child's answer to the first subscriber; `None` while it has not come: then its call is
+    /// open.
     answer: Option<RawJson>,
     subscribers: HashSet<SessionId>,
+    /// At most one of each session, so that they are bounded.
     waiting: Vec<Waiting>,
 }
 
@@ -43,13 +45,12 @@ impl Mux {
         uri: Option<String>,
         id: &Id,
         reply: &Outlet,
-        _now: Instant,
     ) -> Option<Option<Box<str>>> {
         // Without a URI it is the child's to refuse.
         let Some(uri) = uri else { return Some(None) };
         if !session.subscribe(&uri) {
             let text = "this session has too many subscriptions";
-            answer_error(reply, id.clone(), code::INVALID_PARAMS, text);
+            self.answer_error(reply, id.clone(), code::INVALID_PARAMS, text);
             return None;
         }
         let Some(watched) = self.resources.get_mut(&uri) else {
@@ -58,8 +59,11 @@ impl Mux {
         };
         if let Some(answer) = &watched.answer {
             watched.subscribers.insert(session.id());
-            let done = Message::Response(Response::result(id.clone(), answer.clone()));
-            let _gone = reply.answer(done, None);
+            let done = Response::result(id.clone(), answer.clone());
+            self.answer_client(reply, done);
+        } else if watched.waiting.iter().any(|waiting| waiting.session.id() == session.id()) {
+            let text = "this session is about to subscribe to this resource already";
+            self.answer_error(reply, id.clone(), code::INVALID_REQUEST, text);
         } else {
             let (session, reply) = (Arc::clone(session), reply.clone());
             watched.waiting.push(Waiting { session, id: id.clone(), reply });
@@ -68,25 +72,98 @@ impl Mux {
     }
 
     /// The child has answered the first subscriber: all that wait get the same.
-    pub(super) fn subscribed(&mut self, uri: &str, session: &Arc<Session>, outcome: &Outcome) {
+    pub(super) fn subscribed(
+        &mut self,
+        uri: &str,
+        session: &Arc<Session>,
+        outcome: &Outcome,
+        now: Instant,
+    ) {
         let Some(watched) = self.resources.get_mut(uri) else {
             return;
         };
         let waiting = std::mem::take(&mut watched.waiting);
+        let asked = std::iter::once(session).chain(waiting.iter().map(|waiting| &waiting.session));
         if let Outcome::Result(result) = outcome {
             watched.answer = Some(result.clone());
-            watched.subscribers.insert(session.id());
-            watched.subscribers.extend(waiting.iter().map(|waiting| waiting.session.id()));
-        } else {
-            self.resources.remove(uri);
-            session.unsubscribe(uri);
-        }
-        for Waiting { session, id, reply } in waiting {
-            if matches!(outcome, Outcome::Error(_)) {
-                session.unsubscribe(uri);
+            // Not those that have unsubscribed meanwhile.
+            let still = asked.filter(|session| session.subscribes(uri));
+            watched.subscribers.extend(still.map(|session| session.id()));
+            if watched.subscribers.is_empty() {
+                self.resources.remove(uri);
+                self.ask_child(method::RESOURCES_UNSUBSCRIBE, uri_params(uri), now);
             }
-            let answer = Response { id, outcome: outcome.clone() };
-            let _gone = reply.answer(Message::Response(answer), None);
+        } else {
+            asked.for_each(|session| {
+                session.unsubscribe(uri);
+            });
+            self.resources.remove(uri);
+        }
+        for Waiting { id, reply, .. } in waiting {
+            self.answer_client(&reply, Response { id, outcome: outcome.clone() });
+        }
+    }
+
+    /// Who made a subscribing call has gone, but others wait for the same answer: the call becomes
+    /// the first one's of these. Returns the call as it was; `None` when nobody waits for it.
+    pub(super) fn hand_over(&mut self, id: u64) -> Option<ClientCall> {
+        let CallKind::Client(call) = &mut self.calls.get_mut(&id)?.kind else {
+            return None;
+        };
+        let uri = call.subscribes.clone()?;
+        let watched = self.resources.get_mut(&*uri)?;
+        if watched.waiting.is_empty() {
+            return None;
+        }
+        let next = watched.waiting.remove(0);
+        let next = ClientCall {
+            session: next.session,
+            id: next.id,
+            method: call.method.clone(),
+            name: None,
+            token: None,
+            reply: next.reply,
+            latest: call.latest,
+            parked: None,
+            subscribes: call.subscribes.clone(),
+        };
+        if next.session.id() != call.session.id() {
+            call.session.unsubscribe(&uri);
+        }
+        Some(std::mem::replace(call, next))
+    }
+
+    /// The resources for whose answer this request of a session waits; more than two are not looked
+    /// for.
+    pub(super) fn waiting_subscribers(&self, session: SessionId, id: &RawJson) -> Vec<String> {
+        let is_it = |waiting: &Waiting| waiting.session.id() == session && waiting.id.raw() == id;
+        let waits = self.resources.iter().filter(|(_, w)| w.waiting.iter().any(is_it));
+        waits.map(|(uri, _)| uri.clone()).take(2).collect()
+    }
+
+    /// A request that waits for another's answer is cancelled. Returns where its answer would go.
+    pub(super) fn stop_waiting(
+        &mut self,
+        uri: &str,
+        session: &Session,
+        id: &RawJson,
+    ) -> Option<Outlet> {
+        let waiting = &mut self.resources.get_mut(uri)?.waiting;
+        let is_it =
+            |waiting: &Waiting| waiting.session.id() == session.id() && waiting.id.raw() == id;
+        let at = waiting.iter().position(is_it)?;
+        session.unsubscribe(uri);
+        Some(waiting.remove(at).reply)
+    }
+
+    /// What a session waits for here is failed.
+    pub(super) fn fail_waiting_of(&mut self, session: SessionId, fault: &Fault) {
+        for (uri, watched) in &mut self.resources {
+            let gone = watched.waiting.extract_if(.., |waiting| waiting.session.id() == session);
+            for Waiting { session, id, reply } in gone {
+                session.unsubscribe(uri);
+                let _gone = reply.answer(Message::Response(fault.answer(id)), Some(fault.clone()));
+            }
         }
     }
 
@@ -106,9 +183,9 @@ impl Mux {
         }
     }
 
-    /// A subscribing call was cancelled by its client: who waits for it is told to try again.
+    /// A subscribing call was cancelled by its client, and nobody else waits for it.
     pub(super) fn forget_subscribing(&mut self, call: &Call) {
-        let overtaken = self.fault(crate::fault::FaultKind::Overloaded);
+        let overtaken = self.fault(FaultKind::Overloaded);
         self.fail_subscribing(call, &overtaken);
     }
 
@@ -147,11 +224,10 @@ impl Mux {
     }
 
     /// Drops a session's subscriptions here; the child is told where it was the last.
-    pub(super) fn drop_subscriptions_of(&mut self, session: &Arc<Session>) {
+    pub(super) fn drop_subscriptions_of(&mut self, session: SessionId, now: Instant) {
         let mut unwatched = Vec::new();
         self.resources.retain(|uri, watched| {
-            watched.waiting.retain(|waiting| waiting.session.id() != session.id());
-            let was = watched.subscribers.remove(&session.id());
+            let was = watched.subscribers.remove(&session);
             let last = was && watched.subscribers.is_empty() && watched.answer.is_some();
             if last {
                 unwatched.push(uri.clone());
@@ -162,28 +238,34 @@ impl Mux {
             return;
         }
         for uri in unwatched {
-            self.ask_child(method::RESOURCES_UNSUBSCRIBE, uri_params(&uri));
+            self.ask_child(method::RESOURCES_UNSUBSCRIBE, uri_params(&uri), now);
         }
     }
 
     /// A session comes from another process: what it had subscribed to there is subscribed to here.
-    pub(super) fn restore_subscriptions(&mut self, session: &Arc<Session>, _now: Instant) {
+    pub(super) fn restore_subscriptions(&mut self, session: &Arc<Session>, now: Instant) {
         for uri in session.subscriptions() {
-            let known = self.resources.contains_key(&uri);
-            let watched = self.resources.entry(uri.clone()).or_default();
-            watched.subscribers.insert(session.id());
-            watched.answer.get_or_insert_with(RawJson::empty_object);
-            if !known && self.is_ready() {
-                self.ask_child(method::RESOURCES_SUBSCRIBE, uri_params(&uri));
+            if let Some(watched) = self.resources.get_mut(&uri) {
+                watched.subscribers.insert(session.id());
+                continue;
             }
+            let watched = Watched {
+                answer: Some(RawJson::empty_object()),
+                subscribers: HashSet::from([session.id()]),
+                waiting: Vec::new(),
+            };
+            if self.is_ready() {
+                self.ask_child(method::RESOURCES_SUBSCRIBE, uri_params(&uri), now);
+            }
+            self.resources.insert(uri, watched);
         }
     }
 
     /// The child is a new one: everything is subscribed to again.
-    pub(super) fn resubscribe(&mut self, _now: Instant) {
+    pub(super) fn resubscribe(&mut self, now: Instant) {
         let uris: Vec<String> = self.resources.keys().cloned().collect();
         for uri in uris {
-            self.ask_child(method::RESOURCES_SUBSCRIBE, uri_params(&uri));
+            self.ask_child(method::RESOURCES_SUBSCRIBE, uri_params(&uri), now);
         }
     }
 

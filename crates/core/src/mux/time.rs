@@ -16,6 +16,14 @@ use crate::fault::FaultKind;
 const SWEEP_MIN: Duration = Duration::from_millis(5);
 const SWEEP_MAX: Duration = Duration::from_millis(500);
 
+/// Longer than anything runs. Durations are cut to it, since a point in time has an end.
+const FOREVER: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// The moment `by` from `now`.
+pub(super) fn after(now: Instant, by: Duration) -> Instant {
+    now + by.min(FOREVER)
+}
+
 impl Mux {
     /// When [`tick`](Self::tick) wants to be called; `None` while nothing can time out.
     pub fn next_tick(&self) -> Option<Instant> {
@@ -38,7 +46,8 @@ impl Mux {
         self.sweep_at = None;
         self.sweep_calls(now);
         self.sweep_questions(now);
-        if self.client_calls > 0 || !self.questions.is_empty() {
+        let timed = self.calls.values().any(|call| call.deadline.is_some());
+        if timed || !self.questions.is_empty() {
             self.sweep_by(now);
         }
     }
@@ -48,19 +57,14 @@ impl Mux {
             .calls
             .iter()
             .filter(|(_, call)| match &call.kind {
-                CallKind::Client(client) => {
-                    client.parked.is_none() && call.deadline.is_some_and(|deadline| deadline <= now)
-                }
-                _ => false,
+                CallKind::Client(client) if client.parked.is_some() => false,
+                _ => call.deadline.is_some_and(|deadline| deadline <= now),
             })
             .map(|(id, _)| *id)
             .collect();
         for id in late {
             let timeout = self.fault(FaultKind::Timeout(self.settings.request_timeout));
-            if let Some(call) = self.remove_call(id, now) {
-                self.fail(call, &timeout);
-            }
-            self.cancel_in_child(id, "the request timed out");
+            self.give_up(id, &timeout, "the request timed out", now);
         }
     }
 
@@ -68,9 +72,7 @@ impl Mux {
         let late: Vec<_> =
             self.questions.iter().filter(|(_, q)| q.deadline <= now).map(|(key, _)| *key).collect();
         for key in late {
-            let call = self.question_call(&key);
-            self.give_up_question(key, "the client did not answer in time");
-            self.unpark(call, now);
+            self.give_up_question(key, "the client did not answer in time", now);
         }
     }
 
@@ -82,7 +84,7 @@ impl Mux {
             return;
         };
         if let CallKind::Client(client) = &call.kind {
-            call.deadline = Some((now + by).min(client.latest));
+            call.deadline = Some(after(now, by).min(client.latest));
         }
     }
 }

@@ -1,0 +1,165 @@
+//! How calls end that nobody waits for any more.
+//!
+//! Owns cancellation by clients and the end of a session. Must not know how a call is answered.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::calls::{Call, CallKind, ClientCall};
+use super::{Drop, Mux, Note, Role};
+use crate::connection::{Outlet, Session, Slot};
+use crate::fault::{Fault, FaultKind};
+use crate::id::SessionId;
+use crate::message::{Id, Message, Notification, Params, RawJson};
+use crate::protocol::method;
+
+impl Mux {
+    /// A client cancels one of its requests.
+    pub(super) fn cancelled_by_client(
+        &mut self,
+        session: &Arc<Session>,
+        notification: Notification,
+        slot: Slot,
+        now: Instant,
+    ) {
+        let Some(id) = notification.params.as_ref().and_then(Params::request_id) else {
+            return self.note(Note::Dropped(Drop::AmbiguousCancel));
+        };
+        let matching = self.calls.iter().filter_map(|(ours, call)| match &call.kind {
+            CallKind::Client(call) if call.session.id() == session.id() && *call.id.raw() == id => {
+                Some(*ours)
+            }
+            _ => None,
+        });
+        let matching: Vec<u64> = matching.take(2).collect();
+        let waiting = self.waiting_subscribers(session.id(), &id);
+        let ours = match (&matching[..], &waiting[..]) {
+            (&[ours], []) => ours,
+            ([], [uri]) => {
+                let reply = self.stop_waiting(uri, session, &id);
+                reply.inspect(|reply| end_stream(reply, session));
+                return;
+            }
+            ([], []) if self.pass_cancel_on(session, &notification) => return,
+            _ => return self.note(Note::Dropped(Drop::AmbiguousCancel)),
+        };
+        if let Some(call) = self.hand_over(ours) {
+            return end_stream(&call.reply, session); // The child's answer is for others now.
+        }
+        let Some(call) = self.remove_call(ours, now) else {
+            return;
+        };
+        self.forget_subscribing(&call);
+        let CallKind::Client(call) = call.kind else {
+            return;
+        };
+        end_stream(&call.reply, session);
+        if self.outgoing.withdraw(ours) {
+            return; // The child never saw it.
+        }
+        self.abandoned.add(ours, &call, now);
+        let params = notification.params.map(|p| p.with_request_id(Id::from_number(ours).raw()));
+        let forwarded = Notification { method: method::CANCELLED.into(), params };
+        self.outgoing.push(Message::Notification(forwarded), None, Some(slot));
+    }
+
+    /// What is to be cancelled is not here, but it may run in a side process of this session. All of
+    /// them are told; an id is used once in a session. `false` when there is none.
+    fn pass_cancel_on(&self, session: &Arc<Session>, notification: &Notification) -> bool {
+        let own = session.own();
+        let is = |inbox: &crate::connection::Inbox| own.as_ref().is_some_and(|o| o.same_as(inbox));
+        // Only the process that a session's messages come to passes them on, so none goes in circles.
+        if !matches!(self.role, Role::Main) && !is(&self.inbox) {
+            return false;
+        }
+        let mut others = session.others_than(&self.inbox);
+        others.retain(|other| !is(other));
+        for other in &others {
+            let message = Message::Notification(notification.clone());
+            // With a full queue the call goes on, and its late answer is allowed (2025-11-25,
+            // "Cancellation").
+            let _full = other.send(session, message, session.outlet(), None);
+        }
+        !others.is_empty()
+    }
+
+    /// The session is over: nothing of it stays.
+    pub(super) fn close(&mut self, session: &Arc<Session>, now: Instant) {
+        let over = self.fault(FaultKind::SessionOver);
+        self.fail_waiting_of(session.id(), &over);
+        self.cancel_calls_of(session.id(), &over, now);
+        if let Some(opening) = self.opening.take_if(|o| o.session.id() == session.id()) {
+            opening.fail(&over);
+        }
+        self.release(session, now);
+        session.unseen_by(&self.inbox);
+        match self.role.owner() {
+            None => self.restore_level(now),
+            Some(owner) if owner.id() == session.id() => self.note(Note::Vacant),
+            Some(_) => {}
+        }
+    }
+
+    fn cancel_calls_of(&mut self, session: SessionId, over: &Fault, now: Instant) {
+        let open = self.calls.iter().filter(|(_, call)| is_of(call, session));
+        let open: Vec<u64> = open.map(|(id, _)| *id).collect();
+        for id in open {
+            if let Some(call) = self.hand_over(id) {
+                Self::fail_client(call, over);
+                continue;
+            }
+            self.give_up(id, over, "the session has ended", now);
+        }
+    }
+
+    /// Ends a call for a reason of ours, and tells the child to stop working on it.
+    pub(super) fn give_up(&mut self, id: u64, fault: &Fault, reason: &str, now: Instant) {
+        let Some(call) = self.remove_call(id, now) else {
+            return;
+        };
+        if !self.outgoing.withdraw(id) {
+            if let CallKind::Client(call) = &call.kind {
+                self.abandoned.add(id, call, now);
+            }
+            let reason = RawJson::string(reason);
+            let params = format!(r#"{{"requestId":{id},"reason":{}}}"#, reason.as_str());
+            let params = RawJson::trusted(params.into());
+            self.outgoing.push(Message::notification(method::CANCELLED, Some(params)), None, None);
+        }
+        self.fail(call, fault);
+    }
+
+    /// Forgets what a session has here, but for its open calls.
+    pub(super) fn release(&mut self, session: &Arc<Session>, now: Instant) {
+        self.sessions.remove(&session.id());
+        self.decline_questions_of(session, now);
+        self.drop_subscriptions_of(session.id(), now);
+        self.forget_if_done(session);
+    }
+
+    /// A session that is served elsewhere, and has nothing open here, need not tell us of its end.
+    pub(super) fn forget_if_done(&self, session: &Session) {
+        let id = session.id();
+        if !self.sessions.contains_key(&id) && !self.calls.values().any(|call| is_of(call, id)) {
+            session.unseen_by(&self.inbox);
+        }
+    }
+
+    fn fail_client(call: ClientCall, fault: &Fault) {
+        let answer = Message::Response(fault.answer(call.id));
+        let _gone = call.reply.answer(answer, Some(fault.clone()));
+    }
+}
+
+fn is_of(call: &Call, session: SessionId) -> bool {
+    matches!(&call.kind, CallKind::Client(call) if call.session.id() == session)
+}
+
+/// A cancelled request gets no answer (2025-11-25, "Cancellation"); its stream, if it has one of its
+/// own, ends.
+fn end_stream(reply: &Outlet, session: &Session) {
+    if !reply.same_as(session.outlet()) {
+        reply.end();
+    }
+}
