@@ -42,7 +42,7 @@ pub(crate) enum Control {
         pipes: Box<Pipes>,
         /// Told once how the handshake went.
         ready: oneshot::Sender<Result<(), HandshakeError>>,
-        /// Dropped when the child closes its stdout.
+        /// Dropped when the child closes its stdout or its stdin.
         open: oneshot::Sender<std::convert::Infallible>,
     },
     /// Close the child's stdin: it is asked to end.
@@ -58,7 +58,8 @@ pub(crate) enum Control {
 pub(crate) enum Report {
     /// The call belongs into a side process.
     NeedsSide(Input),
-    /// The input came for a process that is somebody else's by now.
+    /// The input belongs to the main process: it came for one that is somebody else's by now, or
+    /// for one that does not serve at the moment.
     Misrouted(Input),
     /// The process has become this session's own.
     RootsGiven { owner: Arc<Session>, others: Vec<Arc<Session>> },
@@ -108,6 +109,12 @@ pub(crate) struct InstanceTask {
     pub(crate) control: mpsc::Receiver<Control>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) made: Instant,
+    /// Whether what comes while no child serves is handed back to wait for the next one. A caller
+    /// passes the gate a moment before its input is looked at; the child may end or be stopped in
+    /// between. Only for the main process: its starts are limited by the restart policy.
+    pub(crate) hands_back: bool,
+    // Not bounded by itself: the inputs in it hold places in an input queue, or open a session; all
+    // other reports are rare.
     pub(crate) reports: mpsc::UnboundedSender<(InstanceKey, Report)>,
     pub(crate) metrics: Arc<ServiceMetrics>,
     pub(crate) child: Option<Child>,
@@ -153,7 +160,7 @@ impl InstanceTask {
         }
         self.mux.child_ended(FaultKind::Draining);
         while let Some(input) = self.deliveries.try_next() {
-            self.mux.client(input, Instant::now());
+            tallies::too_late(&self.metrics, input);
         }
         self.settle();
     }
@@ -176,18 +183,37 @@ impl InstanceTask {
 
     fn inputs(&mut self, first: Input) {
         let now = Instant::now();
-        self.mux.client(first, now);
+        self.input(first, now);
         for _ in 1..INPUTS_AT_ONCE {
             let Some(input) = self.deliveries.try_next() else {
                 break;
             };
-            self.mux.client(input, now);
+            self.input(input, now);
         }
+    }
+
+    fn input(&mut self, input: Input, now: Instant) {
+        let wants_answer = matches!(input, Input::Open { .. } | Input::Request { .. });
+        if self.hands_back && wants_answer && !self.serves() {
+            return self.report(Report::Misrouted(input));
+        }
+        self.mux.client(input, now);
+    }
+
+    /// Whether a child is there that would read what is written now.
+    fn serves(&self) -> bool {
+        let takes = |child: &Child| child.ending.is_none() && !child.pipes.stdin_closed();
+        self.mux.is_ready() && self.child.as_ref().is_some_and(takes)
     }
 
     fn order(&mut self, order: Control) {
         match order {
             Control::Attach { pipes, ready, open } => {
+                // Its life waits only so long for the last one to be done with.
+                if let Some(last) = self.child.take() {
+                    let gone = || FaultKind::ChildGone("it was replaced".into());
+                    self.mux.child_ended(last.ending.map_or_else(gone, |ending| ending.why));
+                }
                 self.child =
                     Some(Child { pipes, ready: Some(ready), open: Some(open), ending: None });
                 self.mux.child_started(Instant::now());
@@ -231,7 +257,7 @@ impl InstanceTask {
         let Some(child) = &mut self.child else {
             return false;
         };
-        if child.pipes.stdout_closed() {
+        if child.pipes.stdout_closed() || child.pipes.write_failed() {
             child.open = None; // Tells the child's life.
         }
         let Some(ending) = &child.ending else {
@@ -253,6 +279,10 @@ impl InstanceTask {
             Note::Refused(why) => return tallies::refused(&self.metrics, why),
             Note::Noise => return self.metrics.noise_line(),
         };
+        self.report(report);
+    }
+
+    fn report(&self, report: Report) {
         if let Err(mpsc::error::SendError((_, report))) = self.reports.send((self.key, report)) {
             tallies::orphaned(&self.metrics, report);
         }

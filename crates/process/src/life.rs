@@ -27,13 +27,14 @@ use crate::terminate::StopLadder;
 /// Lines of stderr that go into the log when a child ends unasked.
 const LAST_STDERR_LINES: usize = 20;
 
-/// How long the instance may take to answer those who wait; it does nothing else meanwhile.
+/// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
+/// both do it at once unless the machine is overwhelmed.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// How often a living child's resources are looked at.
 const USAGE_EVERY: Duration = Duration::from_secs(15);
 
-/// How long an exit may take to follow the end of stdout.
+/// How long an exit may take to follow the closing of a pipe.
 const EXIT_AFTER_EOF: Duration = Duration::from_millis(100);
 
 /// Why a child is asked to end.
@@ -68,10 +69,17 @@ impl Plan {
         let generation = self.marker.generation();
         let _gone = self.news.send(News { key: self.instance.key, generation, event });
     }
+
+    /// Tells how the child ends, and waits until the supervisor has drawn its conclusions.
+    async fn announce(&self, ended: &Ended) {
+        let (heard_to, heard) = oneshot::channel();
+        self.tell(Event::Ending { ended: ended.clone(), heard: heard_to });
+        let _late = timeout(SETTLE, heard).await;
+    }
 }
 
 /// What happens while a child lives.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct News {
     pub(crate) key: InstanceKey,
     /// Of the child, so that news of a dead one can be told.
@@ -79,43 +87,50 @@ pub(crate) struct News {
     pub(crate) event: Event,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Event {
     /// It runs, under this process id.
     Launched(u32),
     /// It serves.
     Ready,
+    /// It has ended, or has to; the clearing up goes on. Those whose calls were open have not been
+    /// answered yet: whoever of them comes back must not be sent to this child again, so the answers
+    /// wait until this was heard.
+    Ending { ended: Ended, heard: oneshot::Sender<()> },
 }
 
 /// How a life went.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ended {
     /// For the restart policy; `None` when it was asked to end.
     pub(crate) ending: Option<Ending>,
+    /// Whether the child refused an `initialize`: with the client's own words that may well be the
+    /// client's fault.
+    pub(crate) refused: bool,
     /// In words, for the status.
     pub(crate) how: Arc<str>,
-    /// What those were told who waited for its start.
+    /// What those are told who wait for its start.
     pub(crate) why: FaultKind,
 }
 
 /// How the serving part came to its end.
 enum Finish {
     Exited(Exit),
-    StdoutClosed,
+    PipeClosed,
     Stopped(StopReason),
     TooSlow,
-    Handshake(Arc<str>),
+    Handshake(HandshakeError),
 }
 
 /// What the instance tells of the child.
 struct Signals {
     ready: oneshot::Receiver<Result<(), HandshakeError>>,
-    /// Closed when the child closes its stdout.
+    /// Closed when the child closes its stdout or its stdin.
     open: oneshot::Receiver<Infallible>,
 }
 
 /// Launches a child, serves until it ends or has to, and clears everything up.
-pub(crate) async fn live(mut plan: Plan) -> Ended {
+pub(crate) async fn live(mut plan: Plan) {
     let began = Instant::now();
     let deadline = began + plan.spec.timeouts.start;
     let spec = launch_spec(&plan.spec, &plan.marker);
@@ -153,25 +168,36 @@ pub(crate) async fn live(mut plan: Plan) -> Ended {
     if ready_at.is_none() {
         plan.metrics.start_ended(start_outcome(&finish), began.elapsed());
     }
-    let how = in_words(&finish, plan.spec.timeouts.start);
-    let why = match (&finish, ready_at) {
-        (Finish::Stopped(_), _) => FaultKind::Draining,
-        (_, None) => FaultKind::StartFailed(Arc::clone(&how)),
-        (_, Some(_)) => FaultKind::ChildGone(Arc::clone(&how)),
-    };
-    clear_up(&plan, guard, &finish, &why).await;
-    if matches!(finish, Finish::Stopped(_)) {
-        tracing::info!(service = %plan.spec.id, how = %how, "the child has ended");
-        return Ended { ending: None, how, why };
+    let ended = ended(&finish, ready_at, plan.spec.timeouts.start);
+    plan.announce(&ended).await;
+    clear_up(&plan, guard, &finish, &ended.why).await;
+    if ended.ending.is_none() {
+        tracing::info!(service = %plan.spec.id, how = %ended.how, "the child has ended");
+        return;
     }
     let lines = tail.lines();
     let last = &lines[lines.len().saturating_sub(LAST_STDERR_LINES)..];
     tracing::warn!(
-        service = %plan.spec.id, how = %how, stderr = %last.join("\n"),
+        service = %plan.spec.id, how = %ended.how, stderr = %last.join("\n"),
         "the child ended by itself or had to be ended"
     );
-    let ending = ready_at.map_or(Ending::NeverReady, |at| Ending::AfterReady(at.elapsed()));
-    Ended { ending: Some(ending), how, why }
+}
+
+fn ended(finish: &Finish, ready_at: Option<Instant>, start_timeout: Duration) -> Ended {
+    let how = in_words(finish, start_timeout);
+    let why = match (finish, ready_at) {
+        // What comes as an unused child is stopped has not been written to it.
+        (Finish::Stopped(StopReason::Idle), _) | (Finish::Stopped(_), None) => FaultKind::Draining,
+        (_, None) => FaultKind::StartFailed(Arc::clone(&how)),
+        (_, Some(_)) => FaultKind::ChildGone(Arc::clone(&how)),
+    };
+    let ending = match (finish, ready_at) {
+        (Finish::Stopped(_), _) => None,
+        (_, None) => Some(Ending::NeverReady),
+        (_, Some(at)) => Some(Ending::AfterReady(at.elapsed())),
+    };
+    let refused = matches!(finish, Finish::Handshake(HandshakeError::Refused(_)));
+    Ended { ending, refused, how, why }
 }
 
 /// Until the handshake is done.
@@ -186,10 +212,10 @@ async fn start(
         exit = guard.exited() => Err(Finish::Exited(exit)),
         outcome = &mut signals.ready => match outcome {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Finish::Handshake(error.to_string().into())),
-            Err(_) => Err(Finish::StdoutClosed),
+            Ok(Err(error)) => Err(Finish::Handshake(error)),
+            Err(_) => Err(Finish::PipeClosed),
         },
-        _ = &mut signals.open => Err(Finish::StdoutClosed),
+        _ = &mut signals.open => Err(Finish::PipeClosed),
         reason = stopped(&mut plan.stop) => Err(Finish::Stopped(reason)),
         () = sleep_until(deadline) => Err(Finish::TooSlow),
     }
@@ -205,16 +231,16 @@ async fn serve(plan: &mut Plan, guard: &ProcessGuard, signals: &mut Signals) -> 
         // Cancel safe as above.
         tokio::select! {
             exit = guard.exited() => return Finish::Exited(exit),
-            _ = &mut signals.open => return Finish::StdoutClosed,
+            _ = &mut signals.open => return Finish::PipeClosed,
             reason = stopped(&mut plan.stop) => return Finish::Stopped(reason),
             () = sleep(USAGE_EVERY) => {}
         }
     }
 }
 
-/// A closed stdout mostly means that the exit is a moment away; its status says more.
+/// A closed pipe mostly means that the exit is a moment away; its status says more.
 async fn await_status(finish: Finish, guard: &ProcessGuard) -> Finish {
-    if !matches!(finish, Finish::StdoutClosed) {
+    if !matches!(finish, Finish::PipeClosed) {
         return finish;
     }
     timeout(EXIT_AFTER_EOF, guard.exited()).await.map_or(finish, Finish::Exited)
@@ -224,27 +250,33 @@ async fn await_status(finish: Finish, guard: &ProcessGuard) -> Finish {
 async fn clear_up(plan: &Plan, guard: ProcessGuard, finish: &Finish, why: &FaultKind) {
     let (done_to, done) = oneshot::channel();
     let ended = Control::Ended { why: why.clone(), done: done_to };
-    let termination = if let Finish::Stopped(reason) = finish {
-        // A stop first closes stdin, the protocol's own goodbye, and lets the child speak.
-        plan.order(Control::CloseStdin).await;
-        let ladder = match reason {
-            StopReason::Asked(ladder) => *ladder,
-            StopReason::Idle => StopLadder::default(),
-        };
-        let termination = guard.terminate(&ladder).await;
-        plan.order(ended).await;
-        termination
-    } else {
+    let termination = match finish {
+        Finish::Stopped(reason) => {
+            // A stop first closes stdin, the protocol's own goodbye, and lets the child speak.
+            plan.order(Control::CloseStdin).await;
+            let ladder = match reason {
+                StopReason::Asked(ladder) => *ladder,
+                StopReason::Idle => StopLadder::default(),
+            };
+            let termination = guard.terminate(&ladder).await;
+            plan.metrics.exited(exit_reason(finish));
+            plan.order(ended).await;
+            termination
+        }
         // Nobody who waits should have to wait for the clearing up.
-        plan.order(ended).await;
-        let ladder = match finish {
-            Finish::Exited(_) => StopLadder::IMMEDIATE,
-            _ => StopLadder::default(),
-        };
-        guard.terminate(&ladder).await
+        Finish::Exited(_) => {
+            plan.metrics.exited(exit_reason(finish));
+            plan.order(ended).await;
+            guard.terminate(&StopLadder::IMMEDIATE).await
+        }
+        Finish::PipeClosed | Finish::TooSlow | Finish::Handshake(_) => {
+            plan.order(ended).await;
+            let termination = guard.terminate(&StopLadder::default()).await;
+            plan.metrics.exited(exit_reason(finish));
+            termination
+        }
     };
     let _settled = timeout(SETTLE, done).await;
-    plan.metrics.exited(exit_reason(finish, termination.exit));
     if termination.survivors > 0 || termination.strays > 0 {
         tracing::info!(
             service = %plan.spec.id,
@@ -258,9 +290,9 @@ async fn clear_up(plan: &Plan, guard: ProcessGuard, finish: &Finish, why: &Fault
 fn in_words(finish: &Finish, start_timeout: Duration) -> Arc<str> {
     match finish {
         Finish::Exited(exit) => exit.to_string().into(),
-        Finish::StdoutClosed => "it closed its stdout".into(),
+        Finish::PipeClosed => "it closed its stdin or stdout".into(),
         Finish::TooSlow => format!("it was not ready within {start_timeout:?}").into(),
-        Finish::Handshake(why) => Arc::clone(why),
+        Finish::Handshake(error) => error.to_string().into(),
         Finish::Stopped(StopReason::Idle) => "it was idle".into(),
         Finish::Stopped(StopReason::Asked(_)) => "it was stopped".into(),
     }
@@ -268,7 +300,7 @@ fn in_words(finish: &Finish, start_timeout: Duration) -> Arc<str> {
 
 fn start_outcome(finish: &Finish) -> StartOutcome {
     match finish {
-        Finish::Exited(_) | Finish::StdoutClosed => StartOutcome::Died,
+        Finish::Exited(_) | Finish::PipeClosed => StartOutcome::Died,
         Finish::TooSlow => StartOutcome::Timeout,
         Finish::Handshake(_) => StartOutcome::HandshakeFailed,
         Finish::Stopped(_) => StartOutcome::Cancelled,
@@ -283,26 +315,25 @@ async fn stopped(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
     }
 }
 
-async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant) -> Ended {
+async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant) {
     tracing::warn!(service = %plan.spec.id, how = %how, "the child could not be launched");
-    let why = FaultKind::StartFailed(Arc::clone(&how));
-    let (done_to, done) = oneshot::channel();
-    plan.order(Control::Ended { why: why.clone(), done: done_to }).await;
-    let _settled = timeout(SETTLE, done).await;
     plan.metrics.start_ended(StartOutcome::LaunchFailed, began.elapsed());
-    Ended { ending: Some(Ending::NeverReady), how, why }
+    let why = FaultKind::StartFailed(Arc::clone(&how));
+    let ending = Some(Ending::NeverReady);
+    plan.announce(&Ended { ending, refused: false, how, why: why.clone() }).await;
+    let (done_to, done) = oneshot::channel();
+    plan.order(Control::Ended { why, done: done_to }).await;
+    let _settled = timeout(SETTLE, done).await;
 }
 
-fn exit_reason(finish: &Finish, exit: Exit) -> ExitReason {
+fn exit_reason(finish: &Finish) -> ExitReason {
     match finish {
         Finish::Stopped(StopReason::Idle) => ExitReason::Idle,
         Finish::Stopped(StopReason::Asked(_)) => ExitReason::Stopped,
-        Finish::TooSlow | Finish::Handshake(_) | Finish::StdoutClosed => ExitReason::Unresponsive,
-        Finish::Exited(_) => match exit {
-            Exit::Code(0) => ExitReason::Success,
-            Exit::Code(_) => ExitReason::Failure,
-            _ => ExitReason::Signal,
-        },
+        Finish::TooSlow | Finish::Handshake(_) | Finish::PipeClosed => ExitReason::Unresponsive,
+        Finish::Exited(Exit::Code(0)) => ExitReason::Success,
+        Finish::Exited(Exit::Code(_)) => ExitReason::Failure,
+        Finish::Exited(_) => ExitReason::Signal,
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use standpipe_core::connection::{Gate, GateSettings, gate};
+use standpipe_core::connection::{Gate, GateSettings, GateState, gate};
+use standpipe_core::fault::FaultKind;
 use standpipe_core::service::{ServiceId, ServiceSpec, Sharing};
 use standpipe_core::status::ServiceStatus;
 use standpipe_metrics::{Metrics, ServiceMetrics};
@@ -77,11 +78,11 @@ impl Registry {
     }
 
     /// Ends every service: open calls get `grace` to end, new ones are refused at once. The future
-    /// is done when no process of any of them is left.
+    /// is done when no process of any of them is left. The services stay known: who asks for one
+    /// meanwhile is to hear that it is being stopped, not that there is no such service.
     pub fn shutdown(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let services: Vec<Service> = self.services.iter().map(|entry| entry.clone()).collect();
-        self.services.clear();
         self.tracker.close();
+        let services: Vec<Service> = self.services.iter().map(|entry| entry.clone()).collect();
         shut_down(services, grace, self.tracker.clone())
     }
 
@@ -97,6 +98,11 @@ impl Registry {
         let (status_to, status) = watch::channel(ServiceStatus::default());
         let metrics: Arc<ServiceMetrics> = self.metrics.service(&spec.id);
         let spec = Arc::new(spec);
+        if self.tracker.is_closed() {
+            // Too late to start anything: nobody would end it.
+            keeper.set(GateState::Refusing { why: FaultKind::Draining, until: None });
+            return Service::new(spec, gate, commands_to, status, metrics);
+        }
         let setup = Setup {
             spec: Arc::clone(&spec),
             run: self.run,

@@ -31,6 +31,8 @@ pub(crate) struct Pipes {
     stdout: Option<Stdout>,
     codec: LineCodec,
     writing: Batch,
+    /// The child does not read any more.
+    write_failed: bool,
 }
 
 impl std::fmt::Debug for Pipes {
@@ -47,12 +49,22 @@ impl Pipes {
             stdout: Some(stdout),
             codec: LineCodec::new(max_message_bytes),
             writing: Batch::default(),
+            write_failed: false,
         }
     }
 
     pub(super) fn close_stdin(&mut self) {
         self.stdin = None;
         self.writing = Batch::default();
+    }
+
+    pub(super) fn stdin_closed(&self) -> bool {
+        self.stdin.is_none()
+    }
+
+    /// Whether the child closed its stdin, as opposed to us.
+    pub(super) fn write_failed(&self) -> bool {
+        self.write_failed
     }
 
     pub(super) fn stdout_closed(&self) -> bool {
@@ -87,8 +99,12 @@ impl Pipes {
                     }
                     wrote = Poll::Ready(());
                 }
-                // A closed pipe: the child is ending, and its end is reported by itself.
-                Poll::Ready(Ok(0) | Err(_)) => self.close_stdin(),
+                // The child mostly ends then. One that does not is of no use either.
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    self.write_failed = true;
+                    self.close_stdin();
+                    wrote = Poll::Ready(());
+                }
             }
         }
     }

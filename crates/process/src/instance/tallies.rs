@@ -2,6 +2,7 @@
 //!
 //! Owns the mapping, because core must not know metrics. Must not decide anything.
 
+use standpipe_core::connection::Input;
 use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::mux::{Drop, Refusal};
 use standpipe_metrics::{Dropped, QuestionRefusal, ServiceMetrics};
@@ -36,7 +37,12 @@ pub(super) fn refused(metrics: &ServiceMetrics, why: Refusal) {
 /// The supervisor has gone: who waits is told so.
 pub(super) fn orphaned(metrics: &ServiceMetrics, report: Report) {
     if let Report::NeedsSide(input) | Report::Misrouted(input) = report {
-        let service = metrics.id().to_string().into();
-        input.refuse(&Fault::new(&service, FaultKind::Draining));
+        too_late(metrics, input);
     }
+}
+
+/// Nobody serves any more.
+pub(super) fn too_late(metrics: &ServiceMetrics, input: Input) {
+    let service = metrics.id().to_string().into();
+    input.refuse(&Fault::new(&service, FaultKind::Draining));
 }

@@ -3,18 +3,21 @@
 //! Owns when it is started, what callers find at the gate meanwhile, and what follows its end. Must
 //! not know of sessions' own processes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use standpipe_core::connection::{GateState, Input};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::Role;
-use standpipe_core::policy::{Activity, Decision, Ending, IdlePolicy, IdleVerdict};
-use standpipe_core::service::{Lifecycle, Sharing};
+use standpipe_core::policy::{Decision, Ending};
+use standpipe_core::service::Lifecycle;
 use standpipe_core::status::Phase;
 use tokio::time::Instant;
 
-use super::{Held, Kind, Supervisor, jitter};
-use crate::life::{Ended, StopReason};
+use super::halt::Halt;
+use super::{Kind, Supervisor, jitter};
+use crate::instance::InstanceKey;
+use crate::life::Ended;
 
 /// A pause of at most this long before a restart is waited out by callers like a start.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
@@ -22,10 +25,9 @@ const SHORT_PAUSE: Duration = Duration::from_secs(1);
 impl Supervisor {
     /// Somebody wants the service.
     pub(super) fn demanded(&mut self) {
-        if self.setup.spec.sharing == Sharing::Session {
-            return; // Each session asks for its own.
-        }
-        if self.phase == Phase::Idle && !self.main_lives() {
+        // Where each session has its own process, it asks for that.
+        let may_start = self.front.is_none() && self.halt.is_none();
+        if may_start && self.phase == Phase::Idle && !self.main_lives() {
             self.start_main();
         }
     }
@@ -36,52 +38,71 @@ impl Supervisor {
     }
 
     pub(super) fn start_main(&mut self) {
-        let key = match self.main {
-            Some(key) => key,
-            None => self.make(Kind::Main, Role::Main),
-        };
-        self.main = Some(key);
+        let key = self.main_instance();
         self.phase = Phase::Starting;
-        self.setup.keeper.set(GateState::Opening);
+        self.resume_at = None;
+        self.start_again = false;
+        self.set_gate(GateState::Opening);
         self.begin(key);
     }
 
-    pub(super) fn main_ready(&mut self) {
-        let Some(held) = self.main.and_then(|key| self.instances.get(&key)) else {
-            return;
-        };
-        let inbox = held.instance.inbox.clone();
-        self.phase = Phase::Ready;
-        self.message = None;
-        for input in self.held.drain(..) {
-            inbox.forward(input);
+    /// The instance for all sessions; it outlives its children.
+    fn main_instance(&mut self) -> InstanceKey {
+        let known = self.main.and_then(|key| self.instances.get(&key));
+        if let Some(held) = known.filter(|held| !held.instance.control.is_closed()) {
+            return held.instance.key;
         }
-        self.setup.keeper.set(GateState::Open(inbox));
+        // There is none yet, or its task has broken off.
+        if let Some(broken) = self.main.take() {
+            self.instances.remove(&broken);
+        }
+        let key = self.make(Kind::Main, Role::Main);
+        self.main = Some(key);
+        key
     }
 
-    pub(super) fn main_ended(&mut self, ended: &Ended) {
-        let Some(ending) = ended.ending else {
-            // It was asked to.
-            if std::mem::take(&mut self.start_again) {
-                self.start_main();
-            } else {
-                self.rest();
-            }
+    pub(super) fn main_ready(&mut self) {
+        let Some(held) = self.main.and_then(|key| self.instances.get_mut(&key)) else {
             return;
         };
-        self.message = Some(std::sync::Arc::clone(&ended.how));
+        for (input, _) in self.held.drain(..) {
+            held.give(input);
+        }
+        let inbox = held.instance.inbox.clone();
+        self.message = None;
+        if self.halt.is_none() {
+            self.phase = Phase::Ready;
+            self.set_gate(GateState::Open(inbox));
+        }
+    }
+
+    /// The main process has ended or has to.
+    pub(super) fn main_ending(&mut self, ended: &Ended) {
+        let Some(ending) = ended.ending else {
+            return; // Who asked for it has seen to the gate.
+        };
+        self.message = Some(Arc::clone(&ended.how));
+        if let Some(halt) = self.halt {
+            if halt != Halt::Restart {
+                self.refuse_held(ended.why.clone());
+            }
+            return;
+        }
         let now = Instant::now();
-        let decision = self.policy.on_exit(now, ending, jitter());
-        let persistent = self.setup.spec.lifecycle == Lifecycle::Persistent;
-        match decision {
+        match self.policy.on_exit(now, ending, jitter()) {
             Decision::CrashLoop => self.give_up(),
-            Decision::RestartNow if persistent => self.restart_main(),
-            Decision::RestartNow => self.rest(),
+            Decision::RestartNow => {
+                self.phase = Phase::Starting;
+                self.resume_at = Some(now);
+                self.set_gate(GateState::Opening);
+            }
             Decision::RestartAt(at) => {
                 let pause = at.saturating_duration_since(now);
-                let short = pause <= SHORT_PAUSE && persistent;
-                let state = match ending {
-                    Ending::AfterReady(_) if short => GateState::Opening,
+                let persistent = self.setup.spec.lifecycle == Lifecycle::Persistent;
+                let gate = match ending {
+                    Ending::AfterReady(_) if pause <= SHORT_PAUSE && persistent => {
+                        GateState::Opening
+                    }
                     Ending::AfterReady(_) => {
                         GateState::Refusing { why: FaultKind::CoolingDown(pause), until: Some(at) }
                     }
@@ -89,11 +110,27 @@ impl Supervisor {
                         GateState::Refusing { why: ended.why.clone(), until: Some(at) }
                     }
                 };
-                self.pause(state, at);
+                self.pause(gate, at);
             }
         }
-        if !self.main_lives() && self.phase != Phase::Backoff {
-            self.refuse_held(ended.why.clone());
+        if let Some(why) = self.refusal.clone() {
+            self.refuse_held(why);
+        }
+    }
+
+    /// Nothing is left of the main process.
+    pub(super) fn main_ended(&mut self) {
+        let is_decided = self.halt.is_some()
+            || self.resume_at.is_some()
+            || matches!(self.phase, Phase::Backoff | Phase::CrashLoop);
+        if is_decided {
+            return;
+        }
+        // It was stopped as unused.
+        if self.start_again || !self.held.is_empty() {
+            self.start_main();
+        } else {
+            self.rest();
         }
     }
 
@@ -103,16 +140,20 @@ impl Supervisor {
             return self.open_front();
         }
         self.phase = Phase::Idle;
-        self.setup.keeper.set(GateState::Closed);
+        self.set_gate(GateState::Closed);
+        if !self.held.is_empty() {
+            self.demanded();
+        }
     }
 
     pub(super) fn pause(&mut self, gate: GateState, until: Instant) {
         self.phase = Phase::Backoff;
         self.resume_at = Some(until);
-        self.setup.keeper.set(gate);
+        self.set_gate(gate);
+        let pause = until.saturating_duration_since(Instant::now());
         tracing::info!(
             service = %self.name,
-            pause_ms = u64::try_from(until.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX),
+            pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             failures = self.policy.failures(),
             "the service pauses before its next start"
         );
@@ -120,82 +161,52 @@ impl Supervisor {
 
     pub(super) fn give_up(&mut self) {
         self.phase = Phase::CrashLoop;
-        self.setup.keeper.set(GateState::Refusing { why: FaultKind::CrashLoop, until: None });
+        self.resume_at = None;
+        self.set_gate(GateState::Refusing { why: FaultKind::CrashLoop, until: None });
         tracing::error!(
             service = %self.name, failures = self.policy.failures(),
             "the service failed too often and is not started again by itself"
         );
     }
 
-    /// The pause is over.
-    pub(super) fn resume(&mut self) {
-        if self.front.is_some() {
-            self.open_front();
-        } else if self.setup.spec.lifecycle == Lifecycle::Persistent {
-            self.restart_main();
-        } else {
-            self.rest();
-        }
+    /// Whether only time keeps the service from being started again.
+    pub(super) fn may_resume(&self) -> bool {
+        self.halt.is_none() && !self.main_lives()
     }
 
-    fn restart_main(&mut self) {
+    pub(super) fn resume_if_due(&mut self) {
+        if !self.may_resume() || self.resume_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        self.resume_at = None;
+        if self.front.is_some() || self.setup.spec.lifecycle == Lifecycle::OneShot {
+            return self.rest();
+        }
         self.restarts += 1;
         self.setup.metrics.restarted();
         self.start_main();
     }
 
-    /// An input that belongs to the main process but was sent to one that is somebody else's now.
+    /// An input that belongs to the main process, from one that does not serve it.
     pub(super) fn send_to_main(&mut self, input: Input) {
-        let main = self.main.and_then(|key| self.instances.get(&key));
-        if let Some(held) = main.filter(|held| held.is_ready()) {
-            return held.instance.inbox.forward(input);
+        if input.session().is_over() {
+            return input.refuse(&self.fault(FaultKind::SessionOver));
         }
-        self.held.push(input);
+        let main = self.main.and_then(|key| self.instances.get_mut(&key));
+        if let Some(held) = main.filter(|held| held.is_ready()) {
+            return held.give(input);
+        }
+        if let Some(why) = self.refusal.clone() {
+            return input.refuse(&self.fault(why));
+        }
+        self.held.push_back((input, Instant::now()));
         self.demanded();
     }
 
     fn refuse_held(&mut self, why: FaultKind) {
         let fault = self.fault(why);
-        for input in self.held.drain(..) {
+        for (input, _) in self.held.drain(..) {
             input.refuse(&fault);
         }
-    }
-
-    pub(super) fn watches_idleness(&self) -> bool {
-        let sides = self.instances.values().any(|held| matches!(held.kind, Kind::Side(_)));
-        let timed = self.setup.spec.idle_timeout.is_some() && !self.lives.is_empty();
-        sides || timed || !self.queue.is_empty()
-    }
-
-    /// Stops what nobody has used for long enough.
-    pub(super) fn stop_idle(&mut self, now: Instant) {
-        let configured = IdlePolicy::new(self.setup.spec.idle_timeout);
-        let mut main_stops = false;
-        for held in self.instances.values().filter(|held| held.is_ready()) {
-            let verdict = match &held.kind {
-                Kind::Main | Kind::Own(_) => configured.check(now, &activity_of(held)),
-                Kind::Side(side) => side.policy(configured).check(now, &activity_of(held)),
-            };
-            if verdict == IdleVerdict::Stop {
-                main_stops |= matches!(held.kind, Kind::Main);
-                held.stop(StopReason::Idle);
-            }
-        }
-        if main_stops && self.phase == Phase::Ready {
-            // Whoever comes now waits for the next start.
-            self.phase = Phase::Draining;
-            self.start_again = false;
-            self.setup.keeper.set(GateState::Opening);
-        }
-    }
-}
-
-fn activity_of(held: &Held) -> Activity {
-    let activity = held.activity();
-    Activity {
-        last_used: activity.last_used(held.made),
-        open_calls: activity.open_calls(),
-        open_streams: 0,
-        subscriptions: activity.subscriptions(),
     }
 }

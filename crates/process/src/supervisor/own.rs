@@ -12,7 +12,7 @@ use standpipe_core::policy::{Decision, Ending};
 use standpipe_core::status::Phase;
 use tokio::time::Instant;
 
-use super::{Kind, Supervisor, jitter};
+use super::{Held, Kind, Supervisor, jitter};
 use crate::instance::InstanceKey;
 use crate::life::{Ended, StopReason};
 use crate::terminate::StopLadder;
@@ -20,15 +20,26 @@ use crate::terminate::StopLadder;
 impl Supervisor {
     /// Lets sessions be opened.
     pub(super) fn open_front(&mut self) {
-        if let Some((inbox, _)) = &self.front {
-            self.setup.keeper.set(GateState::Open(inbox.clone()));
-            self.phase = if self.lives.is_empty() { Phase::Idle } else { Phase::Ready };
-        }
+        let Some((inbox, _)) = &self.front else {
+            return;
+        };
+        let state = GateState::Open(inbox.clone());
+        self.set_gate(state);
+        self.phase = if self.instances.values().any(Held::is_ready) {
+            Phase::Ready
+        } else if self.lives.is_empty() {
+            Phase::Idle
+        } else {
+            Phase::Starting
+        };
     }
 
     /// Something for a session without a process.
     pub(super) fn arrived(&mut self, input: Input) {
         let session = Arc::clone(input.session());
+        if let Some(why) = self.refusal.clone().or(self.halt.map(|_| FaultKind::Draining)) {
+            return input.refuse(&self.fault(why));
+        }
         if let Input::Open { .. } = input {
             return self.open_own(&session, input);
         }
@@ -38,7 +49,9 @@ impl Supervisor {
     }
 
     fn open_own(&mut self, session: &Arc<Session>, input: Input) {
-        let own = self.instances.values().filter(|held| matches!(held.kind, Kind::Own(_))).count();
+        // Those on their way out are not counted: they make room.
+        let own = |held: &&Held| matches!(held.kind, Kind::Own(_)) && !held.is_leaving();
+        let own = self.instances.values().filter(own).count();
         if own >= self.setup.spec.limits.max_instances && !self.end_longest_idle() {
             return input.refuse(&self.fault(FaultKind::TooManyInstances));
         }
@@ -47,7 +60,13 @@ impl Supervisor {
             return;
         };
         session.set_own(Some(held.instance.inbox.clone()));
+        // From here on the instance is told when the client ends, even before there is a child.
+        session.seen_by(&held.instance.inbox);
         held.instance.inbox.forward(input);
+        if session.is_over() {
+            self.instances.remove(&key);
+            return;
+        }
         if self.phase == Phase::Idle {
             self.phase = Phase::Starting;
         }
@@ -62,32 +81,36 @@ impl Supervisor {
             _ => None,
         });
         let unused = idle.filter(|(held, _)| held.activity().open_calls() == 0);
-        let longest = unused.min_by_key(|(held, _)| held.activity().last_used(held.made));
+        let longest = unused.min_by_key(|(held, _)| held.last_used());
         let Some((held, session)) = longest else {
             return false;
         };
-        session.end();
         held.stop(StopReason::Asked(StopLadder::default()));
+        session.end();
         true
     }
 
     pub(super) fn own_ready(&mut self) {
+        if self.phase == Phase::CrashLoop || self.halt.is_some() {
+            return;
+        }
         // A start that works shows that starts work.
         self.policy.reset();
-        self.phase = Phase::Ready;
+        self.resume_at = None;
         self.message = None;
+        self.open_front();
     }
 
-    pub(super) fn own_ended(&mut self, key: InstanceKey, ended: &Ended) {
-        self.instances.remove(&key);
-        if self.phase != Phase::Backoff && self.phase != Phase::CrashLoop {
-            self.open_front();
-        }
-        // One session's crash is no reason to keep others waiting; a start that fails is.
-        if ended.ending != Some(Ending::NeverReady) {
+    pub(super) fn own_ending(&mut self, ended: &Ended) {
+        // One session's crash is no reason to keep others waiting, nor is an `initialize` that the
+        // child did not like; a start that fails is.
+        if ended.ending != Some(Ending::NeverReady) || ended.refused || self.halt.is_some() {
             return;
         }
         self.message = Some(Arc::clone(&ended.how));
+        if self.phase == Phase::CrashLoop {
+            return;
+        }
         match self.policy.on_exit(Instant::now(), Ending::NeverReady, jitter()) {
             Decision::CrashLoop => self.give_up(),
             Decision::RestartNow => {}
@@ -95,6 +118,15 @@ impl Supervisor {
                 let gate = GateState::Refusing { why: ended.why.clone(), until: Some(at) };
                 self.pause(gate, at);
             }
+        }
+    }
+
+    pub(super) fn own_ended(&mut self, key: InstanceKey) {
+        if let Some(Held { kind: Kind::Own(session), .. }) = self.instances.remove(&key) {
+            session.end();
+        }
+        if self.halt.is_none() && !matches!(self.phase, Phase::Backoff | Phase::CrashLoop) {
+            self.open_front();
         }
     }
 }

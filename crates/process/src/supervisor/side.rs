@@ -11,11 +11,12 @@ use std::time::Duration;
 use standpipe_core::connection::{Input, Session};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::Role;
-use standpipe_core::policy::IdlePolicy;
+use standpipe_core::policy::{Ending, IdlePolicy};
+use standpipe_core::service::Lifecycle;
 use standpipe_core::status::Phase;
 use tokio::time::Instant;
 
-use super::{Kind, Supervisor, is_of};
+use super::{Held, Kind, Supervisor, is_of};
 use crate::instance::{Control, InstanceKey};
 use crate::life::{Ended, StopReason};
 use crate::terminate::StopLadder;
@@ -41,6 +42,9 @@ impl Side {
 impl Supervisor {
     /// A call that asks its client something wants a process.
     pub(super) fn place_aside(&mut self, input: Input) {
+        if self.refuses() {
+            return input.refuse(&self.fault(FaultKind::Draining));
+        }
         if let Some(input) = self.try_place(input) {
             self.queue.push_back((input, Instant::now()));
         }
@@ -53,8 +57,15 @@ impl Supervisor {
             input.refuse(&self.fault(FaultKind::SessionOver));
             return None;
         }
+        if self.is_halting() {
+            return Some(input);
+        }
         let key = match self.free_side_of(&session) {
             Some(key) => key,
+            None if let Some(why) = self.recent_side_failure() => {
+                input.refuse(&self.fault(why));
+                return None;
+            }
             None if self.side_count() < self.setup.spec.limits.side_processes => {
                 self.make_side(&session)
             }
@@ -67,11 +78,7 @@ impl Supervisor {
         if let Kind::Side(side) = &mut held.kind {
             side.busy = true;
         }
-        if held.is_ready() {
-            held.instance.inbox.forward(input);
-        } else {
-            held.waiting.push(input);
-        }
+        held.give(input);
         None
     }
 
@@ -85,40 +92,44 @@ impl Supervisor {
         free.map(|(key, _)| *key)
     }
 
+    /// Those on their way out are not counted: they make room.
     fn side_count(&self) -> usize {
         let sides = self.instances.values().filter(|held| match &held.kind {
-            Kind::Side(side) => !side.dedicated,
+            Kind::Side(side) => !side.dedicated && !held.is_leaving(),
             _ => false,
         });
         sides.count()
+    }
+
+    /// Starts that fail are not tried with each call anew.
+    fn recent_side_failure(&self) -> Option<FaultKind> {
+        let (why, until) = self.side_failure.as_ref()?;
+        (*until > Instant::now()).then(|| why.clone())
     }
 
     fn make_side(&mut self, session: &Arc<Session>) -> InstanceKey {
         let side = Side { owner: Arc::clone(session), busy: true, dedicated: false };
         let key = self.make(Kind::Side(side), Role::Side(Arc::clone(session)));
         self.begin(key);
+        if let Some(held) = self.instances.get(&key) {
+            // From here on the instance is told when the client ends, even before it serves it.
+            session.seen_by(&held.instance.inbox);
+            if session.is_over() {
+                held.stop(StopReason::Asked(StopLadder::default()));
+            }
+        }
         key
     }
 
     /// Ends the side process that has been free for the longest time, to make room. `false` when
     /// all are busy.
     fn end_free_side(&mut self) -> bool {
-        let free = self.instances.iter().filter(|(_, held)| match &held.kind {
+        let free = self.instances.values().filter(|held| match &held.kind {
             Kind::Side(side) => !side.busy && !side.dedicated && held.is_ready(),
             _ => false,
         });
-        let longest = free.min_by_key(|(_, held)| held.activity().last_used(held.made));
-        let Some(key) = longest.map(|(key, _)| *key) else {
-            return false;
-        };
-        let Some(held) = self.instances.get_mut(&key) else {
-            return false;
-        };
-        held.stop(StopReason::Idle);
-        if let Kind::Side(side) = &mut held.kind {
-            side.dedicated = true; // Not to be counted or found any more; it is on its way out.
-        }
-        true
+        let longest = free.min_by_key(|held| held.last_used());
+        longest.inspect(|held| held.stop(StopReason::Idle)).is_some()
     }
 
     pub(super) fn side_is_free(&mut self, key: InstanceKey) {
@@ -128,7 +139,7 @@ impl Supervisor {
         self.serve_queue();
     }
 
-    fn serve_queue(&mut self) {
+    pub(super) fn serve_queue(&mut self) {
         for (input, since) in std::mem::take(&mut self.queue) {
             if let Some(input) = self.try_place(input) {
                 self.queue.push_back((input, since));
@@ -136,28 +147,44 @@ impl Supervisor {
         }
     }
 
-    /// Nobody waits for ever.
-    pub(super) fn expire_queue(&mut self, now: Instant) {
-        let patience = self.setup.spec.timeouts.start;
-        while self.queue.front().is_some_and(|(_, since)| *since + patience <= now) {
-            if let Some((input, _)) = self.queue.pop_front() {
-                input.refuse(&self.fault(FaultKind::Overloaded));
-            }
+    /// A side process has ended or has to.
+    pub(super) fn side_ending(&mut self, key: InstanceKey, ended: &Ended) {
+        if ended.ending == Some(Ending::NeverReady) {
+            let until = Instant::now() + self.setup.spec.restart.backoff_min;
+            self.side_failure = Some((ended.why.clone(), until));
+        }
+        let fault = self.fault(ended.why.clone());
+        let Some(held) = self.instances.get_mut(&key) else {
+            return;
+        };
+        for input in held.waiting.drain(..) {
+            input.refuse(&fault);
+        }
+        self.disown(key);
+        self.serve_queue();
+    }
+
+    /// The session of a dedicated process goes on with the main one.
+    fn disown(&self, key: InstanceKey) {
+        let Some(Held { instance, kind: Kind::Side(side), .. }) = self.instances.get(&key) else {
+            return;
+        };
+        if side.owner.own().is_some_and(|own| own.same_as(&instance.inbox)) {
+            side.owner.set_own(None);
         }
     }
 
-    pub(super) fn side_ended(&mut self, key: InstanceKey, ended: &Ended) {
-        let Some(held) = self.instances.remove(&key) else {
-            return;
-        };
-        let fault = self.fault(ended.why.clone());
-        for input in held.waiting {
-            input.refuse(&fault);
-        }
-        if let Kind::Side(side) = &held.kind {
-            let own = side.owner.own();
-            if own.is_some_and(|own| own.same_as(&held.instance.inbox)) {
-                side.owner.set_own(None);
+    /// Nothing is left of a side process.
+    pub(super) fn side_ended(&mut self, key: InstanceKey) {
+        self.disown(key);
+        let gone = self.instances.remove(&key);
+        if let Some(Held { kind: Kind::Side(side), instance, .. }) = gone {
+            side.owner.unseen_by(&instance.inbox);
+            let main = self.main.and_then(|key| self.instances.get(&key));
+            if let Some(main) = main.filter(|_| side.dedicated && !side.owner.is_over()) {
+                // What the session had set up is made again. Should the instance have that many
+                // orders waiting, the session loses its subscriptions, not its life.
+                let _full = main.instance.control.try_send(Control::Adopt(vec![side.owner]));
             }
         }
         self.serve_queue();
@@ -177,24 +204,35 @@ impl Supervisor {
         let Some(held) = self.instances.get_mut(&key) else {
             return;
         };
-        owner.set_own(Some(held.instance.inbox.clone()));
         held.kind = Kind::Side(Side { owner: Arc::clone(owner), busy: true, dedicated: true });
-        self.main = None;
-        let key = self.make(Kind::Main, Role::Main);
-        self.main = Some(key);
-        if let Some(held) = self.instances.get(&key) {
+        if held.is_ready() {
+            owner.set_own(Some(held.instance.inbox.clone()));
+        }
+        let lives = held.lives();
+        if !lives {
+            self.instances.remove(&key);
+        }
+        let is_wanted = !others.is_empty() || self.setup.spec.lifecycle == Lifecycle::Persistent;
+        let main = self.make(Kind::Main, Role::Main);
+        self.main = Some(main);
+        if let Some(held) = self.instances.get(&main) {
             // A fresh instance has an empty queue, so this cannot fail.
             let _sent = held.instance.control.try_send(Control::Adopt(others));
         }
-        self.phase = Phase::Idle;
         self.make_room_for_dedicated();
-        self.start_main();
+        match self.phase {
+            Phase::Ready if is_wanted => self.start_main(),
+            Phase::Ready => self.rest(),
+            // It was being stopped as unused at this very moment.
+            Phase::Draining if self.halt.is_none() => self.main_ended(),
+            _ => {}
+        }
     }
 
     /// Processes given to single sessions count like sessions' own: the longest idle one goes when
     /// there are too many.
     fn make_room_for_dedicated(&mut self) {
-        let dedicated = self.instances.iter().filter(|(_, held)| match &held.kind {
+        let dedicated = self.instances.values().filter(|held| match &held.kind {
             Kind::Side(side) => side.dedicated && held.is_ready(),
             _ => false,
         });
@@ -202,8 +240,8 @@ impl Supervisor {
         if dedicated.len() < self.setup.spec.limits.max_instances {
             return;
         }
-        let idle = dedicated.iter().filter(|(_, held)| held.activity().open_calls() == 0);
-        if let Some((_, held)) = idle.min_by_key(|(_, held)| held.activity().last_used(held.made)) {
+        let idle = dedicated.iter().filter(|held| held.activity().open_calls() == 0);
+        if let Some(held) = idle.min_by_key(|held| held.last_used()) {
             held.stop(StopReason::Asked(StopLadder::default()));
         }
     }

@@ -1,0 +1,137 @@
+//! What is heard of the children.
+//!
+//! Owns the order in which the end of a child is dealt with: first what callers find at the gate,
+//! then the answers to those whose calls were open, then, when nothing is left of it, the next
+//! child. Must not know what follows for which kind of instance.
+
+use standpipe_core::fault::FaultKind;
+use standpipe_core::policy::Ending;
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use tokio::time::Duration;
+
+use super::{Kind, Supervisor};
+use crate::instance::{Control, InstanceKey};
+use crate::life::{Ended, Event, News};
+
+impl Supervisor {
+    pub(super) fn heard(&mut self, news: News) {
+        let Some(held) = self.instances.get_mut(&news.key) else {
+            return;
+        };
+        let Some(life) = held.life.as_mut().filter(|life| life.generation == news.generation)
+        else {
+            return;
+        };
+        match news.event {
+            Event::Launched(pid) => life.pid = Some(pid),
+            Event::Ready => {
+                life.ready = true;
+                self.ready(news.key);
+            }
+            Event::Ending { ended, heard } => {
+                life.ended = true;
+                self.ending(news.key, &ended);
+                self.publish();
+                let _gone = heard.send(());
+            }
+        }
+    }
+
+    fn ready(&mut self, key: InstanceKey) {
+        let Some(held) = self.instances.get_mut(&key) else {
+            return;
+        };
+        held.touch();
+        if held.is_leaving() {
+            return; // It was stopped a moment ago.
+        }
+        for input in std::mem::take(&mut held.waiting) {
+            held.instance.inbox.forward(input);
+        }
+        match held.kind {
+            Kind::Main => self.main_ready(),
+            Kind::Own(_) => self.own_ready(),
+            Kind::Side(_) => self.side_failure = None,
+        }
+    }
+
+    /// A child has ended or has to: decides what callers find from now on.
+    fn ending(&mut self, key: InstanceKey, ended: &Ended) {
+        // What its instance said before comes first: it may be of another kind by now.
+        self.catch_up_reports();
+        self.last_exit = Some(ended.how.clone());
+        match self.instances.get(&key).map(|held| &held.kind) {
+            Some(Kind::Main) => self.main_ending(ended),
+            Some(Kind::Own(_)) => self.own_ending(ended),
+            Some(Kind::Side(_)) => self.side_ending(key, ended),
+            None => {}
+        }
+    }
+
+    /// Nothing is left of a child.
+    pub(super) fn joined(&mut self, task: tokio::task::Id) {
+        // All it had to say was said before.
+        while let Ok(news) = self.news.try_recv() {
+            self.heard(news);
+        }
+        self.catch_up_reports();
+        let Some(key) = self.living(task) else {
+            return;
+        };
+        let Some(held) = self.instances.get_mut(&key) else {
+            return;
+        };
+        held.life = None;
+        match held.kind {
+            Kind::Main => self.main_ended(),
+            Kind::Own(_) => self.own_ended(key),
+            Kind::Side(_) => self.side_ended(key),
+        }
+    }
+
+    /// A life panicked. The guard has cleared the processes up; what else the life would have seen
+    /// to is done here.
+    pub(super) fn broke_off(&mut self, error: &JoinError) {
+        tracing::error!(service = %self.name, %error, "the life of a child broke off");
+        while let Ok(news) = self.news.try_recv() {
+            self.heard(news);
+        }
+        let held = self.living(error.id()).and_then(|key| self.instances.get_mut(&key));
+        if let Some(held) = held
+            && let Some(life) = &mut held.life
+        {
+            let how = std::sync::Arc::from("its supervision failed");
+            let (ending, why) = if life.ready {
+                (Ending::AfterReady(Duration::ZERO), FaultKind::ChildGone(how))
+            } else {
+                (Ending::NeverReady, FaultKind::StartFailed(how))
+            };
+            let decided = std::mem::replace(&mut life.ended, true);
+            // An instance that has eight orders waiting is beyond help.
+            let (done, _) = oneshot::channel();
+            let order = Control::Ended { why: why.clone(), done };
+            let _full = held.instance.control.try_send(order);
+            let key = held.instance.key;
+            if !decided {
+                let how = std::sync::Arc::from("its supervision failed");
+                self.ending(key, &Ended { ending: Some(ending), refused: false, how, why });
+            }
+        }
+        self.joined(error.id());
+    }
+
+    fn catch_up_reports(&mut self) {
+        while let Ok((key, report)) = self.reports.try_recv() {
+            self.reported(key, report);
+        }
+    }
+
+    /// The one session that a process served is over.
+    pub(super) fn vacated(&mut self, key: InstanceKey) {
+        let ladder = crate::terminate::StopLadder::default();
+        if let Some(held) = self.instances.get(&key) {
+            held.stop(crate::life::StopReason::Asked(ladder));
+        }
+    }
+}
