@@ -89,6 +89,8 @@ fn start(mut settings: Settings, only: Option<standpipe_core::service::ServiceSp
     for name in &settings.ignored_variables {
         tracing::warn!(name, "this variable is not a configuration key and was ignored");
     }
+    // Whoever runs one server watches it; of many, each waits until it is asked for.
+    let at_once = only.is_some();
     let services = match only {
         Some(spec) => vec![spec],
         None => settings.services.drain(..).map(|service| service.spec).collect(),
@@ -102,7 +104,7 @@ fn start(mut settings: Settings, only: Option<standpipe_core::service::ServiceSp
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::Other)?;
-    let served = runtime.block_on(serve::serve(settings, services, watchdog));
+    let served = runtime.block_on(serve::serve(settings, services, at_once, watchdog));
     // What is left after a second signal is not waited for; the watchdog clears it away.
     runtime.shutdown_background();
     drop(log);

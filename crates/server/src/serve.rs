@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use standpipe_core::service::{Lifecycle, ServiceSpec, Sharing};
+use standpipe_core::service::{ServiceSpec, Sharing};
 use standpipe_metrics::Metrics;
 use standpipe_process::Registry;
 use standpipe_process::watchdog::WatchdogLink;
@@ -53,11 +53,13 @@ pub enum ServeError {
     Announce(#[source] io::Error),
 }
 
-/// Serves until a signal asks for the end. Returns when no process of a service is left, or at
+/// Serves until a signal asks for the end. A service is started by its first request, or, where
+/// `at_once` is set, without waiting for one. Returns when no process of a service is left, or at
 /// once after a second signal.
 pub async fn serve(
     settings: Settings,
     services: Vec<ServiceSpec>,
+    at_once: bool,
     watchdog: WatchdogLink,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::watch().map_err(ServeError::Signals)?;
@@ -70,7 +72,8 @@ pub async fn serve(
     let fitting = accept::connections_that_fit(descriptors, services.len());
     let mut started = Vec::new();
     for spec in services {
-        let starts = spec.lifecycle == Lifecycle::Persistent && spec.sharing == Sharing::Shared;
+        // Where each session has a process of its own there is nothing to start yet.
+        let starts = at_once && spec.sharing == Sharing::Shared;
         let service = registry.ensure(spec);
         if starts {
             started.push(service);

@@ -37,7 +37,7 @@ pub(super) fn tools() -> Value {
             "name": "echo",
             "title": "Echo",
             "description": "Repeats a text.",
-            "inputSchema": object(&json!({"text": text("What to repeat")}), &["text"]),
+            "inputSchema": object(&json!({"message": text("What to repeat")}), &["message"]),
             "annotations": {"readOnlyHint": true},
         },
         {

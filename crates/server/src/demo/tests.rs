@@ -96,7 +96,7 @@ fn versions_are_negotiated() {
 #[test]
 fn simple_tools() {
     let mut client = Client::open(&json!({}));
-    assert_eq!(text(&client.tool("echo", &json!({"text": "hé\n"}))), "hé\n");
+    assert_eq!(text(&client.tool("echo", &json!({"message": "hé\n"}))), "hé\n");
     let sum = client.tool("add", &json!({"a": 2, "b": 40}));
     assert_eq!((text(&sum), &sum["result"]["structuredContent"]["sum"]), ("42", &json!(42)));
     assert_eq!(text(&client.tool("add", &json!({"a": 0.5, "b": 1}))), "1.5");

@@ -25,9 +25,9 @@ pub(super) fn call(call: &Call, params: &Value) -> Result<Value, Failure> {
 
 fn echo(arguments: &Value) -> Result<Value, Failure> {
     let text = arguments
-        .get("text")
+        .get("message")
         .and_then(Value::as_str)
-        .ok_or_else(|| Failure::params("the argument `text` has to be a string"))?;
+        .ok_or_else(|| Failure::params("the argument `message` has to be a string"))?;
     Ok(says(text))
 }
 
