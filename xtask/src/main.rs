@@ -3,10 +3,7 @@
 //! Owns what a person or a continuous-integration machine types to check the whole repository.
 //! It must not know how Standpipe works inside: it starts programs and reads what they print.
 //! It is plain Rust, so that a fresh machine needs no task runner.
-#![expect(
-    clippy::print_stdout,
-    reason = "a task reports to the person who ran it"
-)]
+#![expect(clippy::print_stdout, reason = "a task reports to the person who ran it")]
 
 mod checks;
 mod command;
@@ -51,9 +48,5 @@ fn main() -> ExitCode {
         tally.fail(format!("{error:#}"));
     }
     tally.report();
-    if tally.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -38,22 +38,10 @@ struct Suite {
 }
 
 const SUITES: &[Suite] = &[
-    Suite {
-        name: "conformance",
-        run: Run::Conformance,
-    },
-    Suite {
-        name: "differential",
-        run: Run::Script,
-    },
-    Suite {
-        name: "interactive",
-        run: Run::Script,
-    },
-    Suite {
-        name: "crossed",
-        run: Run::Script,
-    },
+    Suite { name: "conformance", run: Run::Conformance },
+    Suite { name: "differential", run: Run::Script },
+    Suite { name: "interactive", run: Run::Script },
+    Suite { name: "crossed", run: Run::Script },
 ];
 
 /// The programs under test.
@@ -101,10 +89,7 @@ pub(crate) fn run(wanted: &[String], tally: &mut Tally) -> anyhow::Result<()> {
 
 fn choose(wanted: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
     if let Some(unknown) = wanted.iter().find(|name| !names().contains(&name.as_str())) {
-        bail!(
-            "there is no suite {unknown}; there are: {}",
-            names().join(", ")
-        );
+        bail!("there is no suite {unknown}; there are: {}", names().join(", "));
     }
     Ok(SUITES
         .iter()
@@ -175,10 +160,9 @@ fn script(name: &str, built: &Built, tally: &mut Tally) -> anyhow::Result<()> {
             tally.fail(format!("suite {name}: {status}"));
         }
         End::Good | End::Bad(_) => {}
-        End::Late => tally.fail(format!(
-            "suite {name}: not done after {} minutes",
-            LIMIT.as_secs() / 60
-        )),
+        End::Late => {
+            tally.fail(format!("suite {name}: not done after {} minutes", LIMIT.as_secs() / 60))
+        }
     }
     Ok(())
 }

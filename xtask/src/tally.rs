@@ -100,6 +100,5 @@ pub(crate) fn suite_line(line: &str) -> Option<Verdict<'_>> {
     if let Some(rest) = line.strip_prefix("not ok ") {
         return Some(Verdict::NotOk(rest.trim()));
     }
-    line.strip_prefix("ok ")
-        .map(|rest| Verdict::Ok(rest.trim()))
+    line.strip_prefix("ok ").map(|rest| Verdict::Ok(rest.trim()))
 }

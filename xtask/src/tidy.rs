@@ -20,9 +20,7 @@ use crate::tally::Tally;
 use crate::workspace::{self, File};
 
 /// Files whose text the white-space rule reads.
-const TEXT: &[&str] = &[
-    ".rs", ".toml", ".md", ".py", ".js", ".mjs", ".sh", ".yml", ".yaml",
-];
+const TEXT: &[&str] = &[".rs", ".toml", ".md", ".py", ".js", ".mjs", ".sh", ".yml", ".yaml"];
 
 /// One place where a rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +39,7 @@ impl Finding {
         place: impl Into<String>,
         says: impl Into<String>,
     ) -> Self {
-        Self {
-            rule,
-            place: place.into(),
-            says: says.into(),
-        }
+        Self { rule, place: place.into(), says: says.into() }
     }
 }
 
@@ -77,16 +71,10 @@ pub(crate) fn run(tally: &mut Tally) -> anyhow::Result<()> {
 
     let rules: [(&str, Vec<Finding>); 6] = [
         ("edges between crates", edges::check(&members)),
-        (
-            "who may use which dependency",
-            dependencies::check(&members),
-        ),
+        ("who may use which dependency", dependencies::check(&members)),
         ("manifests", manifests::check(&files)),
         ("sources", sources::check(&files)),
-        (
-            "crates named in the documents",
-            documents::mentions(&files, &names),
-        ),
+        ("crates named in the documents", documents::mentions(&files, &names)),
         ("links in the documents", documents::links(&files, &paths)),
     ];
     for (name, findings) in rules {
@@ -131,9 +119,7 @@ fn all_paths() -> anyhow::Result<BTreeSet<String>> {
 }
 
 fn members(metadata: &Value) -> anyhow::Result<Vec<Member>> {
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata lists no packages")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     packages
         .iter()
         .map(|package| {
@@ -149,10 +135,7 @@ fn members(metadata: &Value) -> anyhow::Result<Vec<Member>> {
                     })
                 })
                 .collect();
-            Ok(Member {
-                name: name.to_owned(),
-                dependencies,
-            })
+            Ok(Member { name: name.to_owned(), dependencies })
         })
         .collect()
 }

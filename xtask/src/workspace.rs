@@ -15,9 +15,7 @@ const NOT_OURS: &[&str] = &[".git", "target", "node_modules", "__pycache__", "co
 
 /// The repository's root folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies one folder below the root")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies one folder below the root")
 }
 
 /// Where the end-to-end suites find foreign packages. Always inside the repository, so that a
@@ -40,10 +38,7 @@ pub(crate) fn metadata() -> anyhow::Result<Value> {
         .output()
         .context("cannot run cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
 }
@@ -69,9 +64,7 @@ pub(crate) struct File {
 impl File {
     /// The file's name ends in this extension.
     pub(crate) fn is(&self, extension: &str) -> bool {
-        self.path
-            .rsplit_once('.')
-            .is_some_and(|(_, last)| last == extension)
+        self.path.rsplit_once('.').is_some_and(|(_, last)| last == extension)
     }
 }
 
@@ -103,8 +96,5 @@ pub(crate) fn files(endings: &[&str]) -> anyhow::Result<Vec<File>> {
 }
 
 fn below_root(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .to_string_lossy()
-        .replace('\\', "/")
+    path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }

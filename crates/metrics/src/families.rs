@@ -19,9 +19,7 @@ const REQUEST_BUCKETS: &[f64] = &[
 ];
 
 /// From a native binary to a package runner that downloads first, in seconds.
-const START_BUCKETS: &[f64] = &[
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
+const START_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 const CONSTANT: &str = "names, labels and buckets are constants that a test registers";
 
@@ -187,10 +185,7 @@ impl Families {
     pub(crate) fn forget(&self, service: &str) {
         for &wire in Wire::ALL {
             for &outcome in Outcome::ALL {
-                remove(
-                    &self.requests,
-                    &[service, wire.transport(), wire.era(), outcome.as_str()],
-                );
+                remove(&self.requests, &[service, wire.transport(), wire.era(), outcome.as_str()]);
             }
             // Two wires share a transport: the second removal finds nothing, which is fine.
             remove(&self.request_duration, &[service, wire.transport()]);
@@ -202,12 +197,7 @@ impl Families {
         forget_each::<Phase, _>(&self.phase, service);
         forget_each::<Dropped, _>(&self.dropped, service);
         forget_each::<QuestionRefusal, _>(&self.refused_questions, service);
-        for gauge in [
-            &self.in_flight,
-            &self.processes,
-            &self.resident_bytes,
-            &self.open_fds,
-        ] {
+        for gauge in [&self.in_flight, &self.processes, &self.resident_bytes, &self.open_fds] {
             remove(gauge, &[service]);
         }
         for counter in [
@@ -265,11 +255,8 @@ impl GlobalFamilies {
             ),
             connections: register(
                 r,
-                IntGauge::new(
-                    "standpipe_http_connections",
-                    "HTTP connections that are open.",
-                )
-                .expect(CONSTANT),
+                IntGauge::new("standpipe_http_connections", "HTTP connections that are open.")
+                    .expect(CONSTANT),
             ),
             body_bytes: register(
                 r,
@@ -290,17 +277,11 @@ impl GlobalFamilies {
 }
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(
-        registry,
-        IntCounterVec::new(Opts::new(name, help), labels).expect(CONSTANT),
-    )
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels).expect(CONSTANT))
 }
 
 fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    register(
-        registry,
-        IntGaugeVec::new(Opts::new(name, help), labels).expect(CONSTANT),
-    )
+    register(registry, IntGaugeVec::new(Opts::new(name, help), labels).expect(CONSTANT))
 }
 
 fn histograms(
@@ -315,9 +296,7 @@ fn histograms(
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
-    registry
-        .register(Box::new(collector.clone()))
-        .expect(CONSTANT);
+    registry.register(Box::new(collector.clone())).expect(CONSTANT);
     collector
 }
 

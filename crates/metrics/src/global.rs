@@ -45,9 +45,8 @@ impl Metrics {
             .build_info
             .with_label_values(&[version, std::env::consts::OS, std::env::consts::ARCH])
             .set(1);
-        let refusals = Refusal::ALL
-            .iter()
-            .map(|reason| global.refusals.with_label_values(&[reason.word()]));
+        let refusals =
+            Refusal::ALL.iter().map(|reason| global.refusals.with_label_values(&[reason.word()]));
         Arc::new(Self {
             config_cache_hits: global.config_cache_hits.with_label_values(&none),
             config_cache_misses: global.config_cache_misses.with_label_values(&none),
@@ -55,10 +54,7 @@ impl Metrics {
             connections_total: global.connections_total.with_label_values(&none),
             connections: global.connections,
             body_bytes: global.body_bytes,
-            services: Arc::new(Services {
-                families,
-                known: Mutex::default(),
-            }),
+            services: Arc::new(Services { families, known: Mutex::default() }),
             registry,
             hooks: Mutex::default(),
         })
@@ -93,8 +89,7 @@ impl Metrics {
 
     /// The memory that request bodies hold now, in bytes.
     pub fn set_body_bytes(&self, bytes: usize) {
-        self.body_bytes
-            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.body_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Calls `hook` before each scrape. It may block for a moment, as reading `/proc` does; it
@@ -147,10 +142,7 @@ impl Services {
 
     pub(crate) fn gone(&self, id: &ServiceId, who: &Weak<ServiceMetrics>) {
         let mut known = lock(&self.known);
-        if known
-            .get(id)
-            .is_some_and(|current| Weak::ptr_eq(current, who))
-        {
+        if known.get(id).is_some_and(|current| Weak::ptr_eq(current, who)) {
             known.remove(id);
             self.families.forget(id.as_str());
         }

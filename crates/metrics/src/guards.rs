@@ -27,12 +27,7 @@ pub struct InFlight {
 impl InFlight {
     pub(crate) fn new(service: Arc<ServiceMetrics>, wire: Wire) -> Self {
         service.in_flight.inc();
-        Self {
-            service,
-            wire,
-            since: Instant::now(),
-            outcome: Outcome::Cancelled,
-        }
+        Self { service, wire, since: Instant::now(), outcome: Outcome::Cancelled }
     }
 
     /// The request ended like this.
@@ -44,8 +39,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.service.in_flight.dec();
-        self.service
-            .request(self.wire, self.outcome, self.since.elapsed());
+        self.service.request(self.wire, self.outcome, self.since.elapsed());
     }
 }
 
@@ -121,28 +115,19 @@ pub struct ChildUsage {
 impl ChildUsage {
     pub(crate) fn new(service: Arc<ServiceMetrics>) -> Self {
         service.processes.inc();
-        Self {
-            service,
-            cpu_seconds: 0.0,
-            resident_bytes: 0,
-            open_fds: 0,
-        }
+        Self { service, cpu_seconds: 0.0, resident_bytes: 0, open_fds: 0 }
     }
 
     /// What the process uses now: CPU time since its start in seconds, resident memory in bytes,
     /// open file descriptors.
     pub fn observe(&mut self, cpu_seconds: f64, resident_bytes: u64, open_fds: u64) {
         if cpu_seconds > self.cpu_seconds {
-            self.service
-                .cpu_seconds
-                .inc_by(cpu_seconds - self.cpu_seconds);
+            self.service.cpu_seconds.inc_by(cpu_seconds - self.cpu_seconds);
             self.cpu_seconds = cpu_seconds;
         }
         let resident_bytes = i64::try_from(resident_bytes).unwrap_or(i64::MAX);
         let open_fds = i64::try_from(open_fds).unwrap_or(i64::MAX);
-        self.service
-            .resident_bytes
-            .add(resident_bytes - self.resident_bytes);
+        self.service.resident_bytes.add(resident_bytes - self.resident_bytes);
         self.service.open_fds.add(open_fds - self.open_fds);
         self.resident_bytes = resident_bytes;
         self.open_fds = open_fds;
@@ -167,10 +152,4 @@ macro_rules! opaque_debug {
     };
 }
 
-opaque_debug!(
-    InFlight,
-    OpenSession,
-    OpenStream,
-    OpenConnection,
-    ChildUsage
-);
+opaque_debug!(InFlight, OpenSession, OpenStream, OpenConnection, ChildUsage);

@@ -159,11 +159,11 @@ impl ServiceMetrics {
             services: Arc::clone(services),
             me: Weak::clone(me),
             requests: Wire::ALL.iter().map(requests).collect(),
-            request_duration: Table::new(Wire::ALL.iter().map(|wire| {
-                families
-                    .request_duration
-                    .with_label_values(&by_transport(wire))
-            })),
+            request_duration: Table::new(
+                Wire::ALL
+                    .iter()
+                    .map(|wire| families.request_duration.with_label_values(&by_transport(wire))),
+            ),
             in_flight: families.in_flight.with_label_values(&[name]),
             sessions: Table::new(
                 Wire::ALL
@@ -214,21 +214,14 @@ pub(crate) struct Table<L, M> {
 
 impl<L: Label, M> Table<L, M> {
     fn new(series: impl Iterator<Item = M>) -> Self {
-        Self {
-            series: series.collect(),
-            label: PhantomData,
-        }
+        Self { series: series.collect(), label: PhantomData }
     }
 
     fn of<B: MetricVecBuilder<M = M>>(family: &MetricVec<B>, service: &str) -> Self
     where
         M: prometheus::core::Metric,
     {
-        Self::new(
-            L::VALUES
-                .iter()
-                .map(|value| family.with_label_values(&[service, value.word()])),
-        )
+        Self::new(L::VALUES.iter().map(|value| family.with_label_values(&[service, value.word()])))
     }
 
     pub(crate) fn get(&self, value: L) -> &M {

@@ -14,12 +14,8 @@ fn id(name: &str) -> ServiceId {
 
 /// The value of the one series whose text starts like this.
 fn value(text: &str, series: &str) -> f64 {
-    let mut found = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    let value = found
-        .next()
-        .unwrap_or_else(|| panic!("no {series} in\n{text}"));
+    let mut found = text.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let value = found.next().unwrap_or_else(|| panic!("no {series} in\n{text}"));
     assert!(found.next().is_none(), "{series} appears twice");
     value.parse().unwrap()
 }
@@ -66,10 +62,7 @@ fn the_series_go_with_the_last_handle() {
     assert!(Arc::ptr_eq(&one, &two));
     let guard = one.in_flight(Wire::Sse);
     drop((one, two));
-    assert!(
-        metrics.render().contains("service=\"fs\""),
-        "a guard keeps the service"
-    );
+    assert!(metrics.render().contains("service=\"fs\""), "a guard keeps the service");
     drop(guard);
     assert!(!metrics.render().contains("fs"), "{}", metrics.render());
     let back = metrics.service(&id("fs"));
@@ -118,18 +111,10 @@ fn guards_count_and_uncount() {
     ];
     let text = metrics.render();
     for series in open {
-        assert!(
-            (value(&text, series) - 1.0).abs() < f64::EPSILON,
-            "{series}"
-        );
+        assert!((value(&text, series) - 1.0).abs() < f64::EPSILON, "{series}");
     }
     request.finish(Outcome::Ok);
-    drop((
-        session,
-        stream,
-        connection,
-        fs.in_flight(Wire::StreamLegacy),
-    ));
+    drop((session, stream, connection, fs.in_flight(Wire::StreamLegacy)));
     let text = metrics.render();
     for series in open {
         assert!(value(&text, series).abs() < f64::EPSILON, "{series}");
@@ -139,10 +124,7 @@ fn guards_count_and_uncount() {
             "standpipe_requests_total{{era=\"legacy\",outcome=\"{outcome}\",service=\"fs\",\
              transport=\"streamable_http\"}}"
         );
-        assert!(
-            (value(&text, &series) - 1.0).abs() < f64::EPSILON,
-            "{series}"
-        );
+        assert!((value(&text, &series) - 1.0).abs() < f64::EPSILON, "{series}");
     }
 }
 
@@ -171,15 +153,10 @@ fn exactly_one_phase_is_set() {
         fs.set_phase(phase);
         let text = metrics.render();
         for &other in Phase::ALL {
-            let series = format!(
-                "standpipe_service_phase{{phase=\"{}\",service=\"fs\"}}",
-                other.as_str()
-            );
+            let series =
+                format!("standpipe_service_phase{{phase=\"{}\",service=\"fs\"}}", other.as_str());
             let expected = if other == phase { 1.0 } else { 0.0 };
-            assert!(
-                (value(&text, &series) - expected).abs() < f64::EPSILON,
-                "{series}"
-            );
+            assert!((value(&text, &series) - expected).abs() < f64::EPSILON, "{series}");
         }
     }
 }
@@ -191,10 +168,7 @@ fn a_failed_start_has_no_duration() {
     fs.start_ended(StartOutcome::Died, Duration::from_secs(1));
     fs.start_ended(StartOutcome::Ready, Duration::from_secs(1));
     let text = metrics.render();
-    let count = value(
-        &text,
-        r#"standpipe_process_start_duration_seconds_count{service="fs"}"#,
-    );
+    let count = value(&text, r#"standpipe_process_start_duration_seconds_count{service="fs"}"#);
     assert!((count - 1.0).abs() < f64::EPSILON);
 }
 
@@ -225,32 +199,14 @@ fn names_follow_the_conventions() {
             families.push(name.to_owned());
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert_eq!(
-                families.last().map(String::as_str),
-                Some(name),
-                "HELP goes with TYPE"
-            );
-            assert_eq!(
-                kind == "counter",
-                name.ends_with("_total"),
-                "{name}: {kind}"
-            );
-            assert_eq!(
-                kind == "histogram",
-                name.ends_with("_duration_seconds"),
-                "{name}: {kind}"
-            );
+            assert_eq!(families.last().map(String::as_str), Some(name), "HELP goes with TYPE");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}: {kind}");
+            assert_eq!(kind == "histogram", name.ends_with("_duration_seconds"), "{name}: {kind}");
         } else {
             let family = families.last().unwrap();
-            assert!(
-                line.starts_with(family.as_str()),
-                "{line} is not under its HELP"
-            );
+            assert!(line.starts_with(family.as_str()), "{line} is not under its HELP");
             assert!(family.starts_with("standpipe_"), "{family}");
-            assert!(
-                !family.contains("milliseconds") && !family.contains("_kb"),
-                "{family}"
-            );
+            assert!(!family.contains("milliseconds") && !family.contains("_kb"), "{family}");
         }
     }
     let total = families.len();

@@ -55,16 +55,8 @@ impl Grandchild {
             .args(self.ignore_term.then_some("--ignore-term"))
             // It reads nothing, so its stdin can carry the one byte that says it is ready.
             .stdin(Stdio::from(its_end))
-            .stdout(if self.hold_stdout {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
-            })
-            .stderr(if self.hold_stderr {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
-            });
+            .stdout(if self.hold_stdout { Stdio::inherit() } else { Stdio::null() })
+            .stderr(if self.hold_stderr { Stdio::inherit() } else { Stdio::null() });
         if self.clear_env {
             command.env_clear();
         }

@@ -51,34 +51,21 @@ fn profile_directory(test: &Path) -> PathBuf {
     test.ancestors()
         .skip(1)
         .find(|directory| {
-            !matches!(
-                directory.file_name().and_then(OsStr::to_str),
-                Some("deps" | "examples")
-            )
+            !matches!(directory.file_name().and_then(OsStr::to_str), Some("deps" | "examples"))
         })
         .unwrap_or(Path::new("."))
         .to_owned()
 }
 
 fn build(directory: &Path) {
-    let target = directory
-        .parent()
-        .expect("a profile's directory is inside a target directory");
+    let target = directory.parent().expect("a profile's directory is inside a target directory");
     let profile = match directory.file_name().and_then(OsStr::to_str) {
         None | Some("debug") => "dev",
         Some(other) => other,
     };
     // Cargo's output is kept off the test's own, and shown when it failed.
     let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "standpipe-testkit",
-            "--bins",
-            "--profile",
-            profile,
-        ])
+        .args(["build", "--quiet", "-p", "standpipe-testkit", "--bins", "--profile", profile])
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -102,17 +89,11 @@ fn newest(directory: &Path) -> Option<SystemTime> {
         .flatten()
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            if path.is_dir() {
-                newest(&path)
-            } else {
-                modified(&path)
-            }
+            if path.is_dir() { newest(&path) } else { modified(&path) }
         })
         .max()
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
-    path.metadata()
-        .and_then(|metadata| metadata.modified())
-        .ok()
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
 }

@@ -33,10 +33,7 @@ pub fn wait_until<T>(
     deadline: Duration,
     mut condition: impl FnMut() -> Option<T>,
 ) -> Result<T, TimedOut> {
-    #[expect(
-        clippy::disallowed_types,
-        reason = "real processes do not live on a paused clock"
-    )]
+    #[expect(clippy::disallowed_types, reason = "real processes do not live on a paused clock")]
     let start = std::time::Instant::now();
     loop {
         let last_try = start.elapsed() >= deadline;

@@ -77,9 +77,7 @@ pub fn response(id: &str, result: &str) -> String {
 /// A failed response; `id` and `data` are raw JSON.
 pub fn failure(id: &str, code: i64, message: &str, data: Option<&str>) -> String {
     let message = quote(message);
-    let data = data
-        .map(|data| format!(r#","data":{data}"#))
-        .unwrap_or_default();
+    let data = data.map(|data| format!(r#","data":{data}"#)).unwrap_or_default();
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}{data}}}}}"#)
 }
 
@@ -96,11 +94,7 @@ pub fn notification(method: &str, params: &str) -> String {
 }
 
 fn params_member(params: &str) -> String {
-    if params.is_empty() {
-        String::new()
-    } else {
-        format!(r#","params":{params}"#)
-    }
+    if params.is_empty() { String::new() } else { format!(r#","params":{params}"#) }
 }
 
 /// Stdout, shared by the threads of a server; a message is never torn by another.
@@ -127,16 +121,9 @@ impl Outlet {
 
     /// Writes bytes as they are, without a newline: noise, halves of messages.
     pub fn send_bytes(&self, bytes: &[u8]) {
-        let _turn = self
-            .turn
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut stdout = io::stdout().lock();
-        if stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.flush())
-            .is_err()
-        {
+        if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
             std::process::exit(0);
         }
     }

@@ -36,12 +36,7 @@ fn every_line_is_handed_over_even_one_that_is_no_text() {
 
 #[test]
 fn a_late_program_is_ended() {
-    let end = watched(
-        &mut shell("exec sleep 600"),
-        Duration::from_millis(50),
-        |_| (),
-    )
-    .unwrap();
+    let end = watched(&mut shell("exec sleep 600"), Duration::from_millis(50), |_| ()).unwrap();
     assert_eq!(end, End::Late);
 }
 
@@ -64,10 +59,7 @@ fn a_program_that_ends_on_request_is_good_and_one_that_ignores_it_is_late() {
 fn a_failure_shows_what_the_program_said() {
     let error = output(&mut shell("echo out; echo err >&2; exit 1")).unwrap_err();
     let message = error.to_string();
-    assert!(
-        message.contains("out") && message.contains("err"),
-        "{message}"
-    );
+    assert!(message.contains("out") && message.contains("err"), "{message}");
     assert_eq!(output(&mut shell("printf x")).unwrap(), "x");
 }
 

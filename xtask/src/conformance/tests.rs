@@ -51,12 +51,7 @@ fn a_scenario_line_gives_its_name_and_numbers() {
 
 #[test]
 fn other_lines_are_free_text() {
-    for line in [
-        "",
-        "Total: 47 passed, 22 failed",
-        "✓ done",
-        "=== SUMMARY ===",
-    ] {
+    for line in ["", "Total: 47 passed, 22 failed", "✓ done", "=== SUMMARY ==="] {
         assert_eq!(parse(line), None, "{line}");
     }
 }
@@ -64,14 +59,8 @@ fn other_lines_are_free_text() {
 #[test]
 fn scenarios_that_do_not_count_are_left_out() {
     let report = read(REPORT);
-    let names: Vec<&str> = report
-        .scored()
-        .map(|scenario| scenario.name.as_str())
-        .collect();
-    assert_eq!(
-        names,
-        ["server-initialize", "completion-complete", "tools-list"]
-    );
+    let names: Vec<&str> = report.scored().map(|scenario| scenario.name.as_str()).collect();
+    assert_eq!(names, ["server-initialize", "completion-complete", "tools-list"]);
 }
 
 #[test]
@@ -86,11 +75,7 @@ fn a_failing_scenario_and_a_missing_one_are_failures() {
 fn a_full_and_clean_report_passes() {
     let report = Report {
         scenarios: (0..SCENARIOS)
-            .map(|number| Scenario {
-                name: number.to_string(),
-                passed: 1,
-                failed: 0,
-            })
+            .map(|number| Scenario { name: number.to_string(), passed: 1, failed: 0 })
             .collect(),
         not_scored: Vec::new(),
     };

@@ -37,10 +37,7 @@ fn every_npm_package_has_one_exact_version_and_no_registry_of_somebody() {
         serde_json::from_str(&read(&folder.join("package-lock.json")).unwrap()).unwrap();
     for (package, entry) in lock["packages"].as_object().unwrap() {
         if let Some(from) = entry["resolved"].as_str() {
-            assert!(
-                from.starts_with("https://registry.npmjs.org/"),
-                "{package}: {from}"
-            );
+            assert!(from.starts_with("https://registry.npmjs.org/"), "{package}: {from}");
         }
         let is_checked = package.is_empty() || entry["integrity"].is_string();
         assert!(is_checked, "{package} has no checksum");

@@ -32,10 +32,7 @@ fn a_failed_test_gives_its_name() {
 #[test]
 fn a_suite_line_is_ok_not_ok_or_free_text() {
     assert_eq!(suite_line("ok a/b"), Some(Verdict::Ok("a/b")));
-    assert_eq!(
-        suite_line("not ok a/b: why"),
-        Some(Verdict::NotOk("a/b: why"))
-    );
+    assert_eq!(suite_line("not ok a/b: why"), Some(Verdict::NotOk("a/b: why")));
     assert_eq!(suite_line("okay"), None);
     assert_eq!(suite_line("# starting"), None);
 }

@@ -60,9 +60,7 @@ pub(crate) fn check(members: &[Member]) -> Vec<Finding> {
 }
 
 fn is_match(pattern: &str, name: &str) -> bool {
-    pattern
-        .strip_suffix('*')
-        .map_or(pattern == name, |start| name.starts_with(start))
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
 fn is_allowed(place: Where, member: &str) -> bool {

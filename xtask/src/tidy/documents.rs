@@ -24,11 +24,7 @@ pub(crate) fn mentions(files: &[File], crates: &[&str]) -> Vec<Finding> {
         };
         for name in crates {
             if !file.text.contains(&format!("`{name}`")) {
-                findings.push(Finding::new(
-                    "mentions",
-                    *map,
-                    format!("does not name `{name}`"),
-                ));
+                findings.push(Finding::new("mentions", *map, format!("does not name `{name}`")));
             }
         }
     }
@@ -63,9 +59,7 @@ pub(crate) fn links(files: &[File], paths: &BTreeSet<String>) -> Vec<Finding> {
 
 /// The targets of `[text](target)` in one line.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
-    line.split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
+    line.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
 }
 
 fn leads_somewhere(from: &str, target: &str, paths: &BTreeSet<String>) -> bool {

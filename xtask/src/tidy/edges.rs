@@ -17,18 +17,9 @@ const TESTKIT: &str = "standpipe-testkit";
 const ARROWS: &[(&str, &[&str])] = &[
     ("standpipe-core", &[]),
     ("standpipe-metrics", &["standpipe-core"]),
-    (
-        "standpipe-process",
-        &["standpipe-core", "standpipe-metrics"],
-    ),
-    (
-        "standpipe-transport-sse",
-        &["standpipe-core", "standpipe-metrics"],
-    ),
-    (
-        "standpipe-transport-stream",
-        &["standpipe-core", "standpipe-metrics"],
-    ),
+    ("standpipe-process", &["standpipe-core", "standpipe-metrics"]),
+    ("standpipe-transport-sse", &["standpipe-core", "standpipe-metrics"]),
+    ("standpipe-transport-stream", &["standpipe-core", "standpipe-metrics"]),
     (
         "standpipe",
         &[
@@ -61,11 +52,7 @@ pub(crate) fn check(members: &[Member]) -> Vec<Finding> {
             let for_tests =
                 to == TESTKIT && dependency.dev && member.name != TESTKIT && member.name != "xtask";
             if ours && !for_tests && !allowed.contains(&to) {
-                findings.push(Finding::new(
-                    RULE,
-                    &member.name,
-                    format!("must not depend on {to}"),
-                ));
+                findings.push(Finding::new(RULE, &member.name, format!("must not depend on {to}")));
             }
         }
     }

@@ -13,11 +13,7 @@ const RULE: &str = "manifests";
 
 /// Finds crates that choose a version of their own or go without the shared lints.
 pub(crate) fn check(files: &[File]) -> Vec<Finding> {
-    files
-        .iter()
-        .filter(|file| is_member(&file.path))
-        .flat_map(check_one)
-        .collect()
+    files.iter().filter(|file| is_member(&file.path)).flat_map(check_one).collect()
 }
 
 fn is_member(path: &str) -> bool {
@@ -46,11 +42,7 @@ fn check_one(file: &File) -> Vec<Finding> {
         }
     }
     if !has_lints {
-        findings.push(Finding::new(
-            RULE,
-            &file.path,
-            "has no `[lints] workspace = true`",
-        ));
+        findings.push(Finding::new(RULE, &file.path, "has no `[lints] workspace = true`"));
     }
     findings
 }

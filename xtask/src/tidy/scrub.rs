@@ -110,12 +110,7 @@ fn prefixed_end(chars: &[char], start: usize) -> usize {
     at += 1;
     while at < chars.len() {
         let closes = chars[at] == '"'
-            && chars[at + 1..]
-                .iter()
-                .take(hashes)
-                .filter(|char| **char == '#')
-                .count()
-                == hashes;
+            && chars[at + 1..].iter().take(hashes).filter(|char| **char == '#').count() == hashes;
         at += 1;
         if closes {
             return at + hashes;
@@ -126,10 +121,7 @@ fn prefixed_end(chars: &[char], start: usize) -> usize {
 
 fn find(chars: &[char], start: usize, wanted: impl Fn(char) -> bool) -> usize {
     let start = start.min(chars.len());
-    chars[start..]
-        .iter()
-        .position(|char| wanted(*char))
-        .map_or(chars.len(), |found| start + found)
+    chars[start..].iter().position(|char| wanted(*char)).map_or(chars.len(), |found| start + found)
 }
 
 fn is_word(char: char) -> bool {

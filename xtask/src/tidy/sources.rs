@@ -33,9 +33,7 @@ const ONLY_IN: &[(&str, &str)] = &[
 ];
 
 /// Module names that say nothing of what the module owns.
-const EMPTY_NAMES: &[&str] = &[
-    "utils", "util", "common", "helpers", "types", "manager", "misc",
-];
+const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "types", "manager", "misc"];
 
 /// The file that holds the one table of services; awaiting there could hold a shard's lock.
 const REGISTRY: &str = "crates/process/src/registry.rs";
@@ -136,11 +134,7 @@ fn place(path: &str, code: &str, findings: &mut Vec<Finding>) {
     }
     let name = path.trim_end_matches(".rs").rsplit('/').next();
     if name.is_some_and(|name| EMPTY_NAMES.contains(&name)) {
-        findings.push(Finding::new(
-            "name",
-            path,
-            "the name does not say what the module owns",
-        ));
+        findings.push(Finding::new("name", path, "the name does not say what the module owns"));
     }
 }
 
@@ -148,11 +142,9 @@ fn place(path: &str, code: &str, findings: &mut Vec<Finding>) {
 fn crate_root(path: &str, code: &str, findings: &mut Vec<Finding>) {
     for (number, line) in code.lines().enumerate() {
         let words = line.trim_start().trim_start_matches("pub ");
-        let defines = [
-            "fn ", "struct ", "enum ", "trait ", "impl ", "impl<", "const ", "static ",
-        ]
-        .iter()
-        .any(|word| words.starts_with(word));
+        let defines = ["fn ", "struct ", "enum ", "trait ", "impl ", "impl<", "const ", "static "]
+            .iter()
+            .any(|word| words.starts_with(word));
         if defines {
             findings.push(Finding::new(
                 "crate-root",

@@ -27,12 +27,8 @@ fn this_process_is_found_alive_and_in_its_group() {
     let me = process(pid).unwrap();
     assert!(is_alive(pid));
     assert!(
-        processes_in_group(me.group).contains(&Process {
-            state: me.state,
-            ..me.clone()
-        }) || processes_in_group(me.group)
-            .iter()
-            .any(|found| found.pid == pid)
+        processes_in_group(me.group).contains(&Process { state: me.state, ..me.clone() })
+            || processes_in_group(me.group).iter().any(|found| found.pid == pid)
     );
 }
 

@@ -2,10 +2,7 @@
 //!
 //! Owns one child and what it wrote. It reads JSON with `serde_json::Value` where the order of
 //! members does not matter, and hands out raw lines where it does.
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "tests write `json!(…)` in place"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "tests write `json!(…)` in place")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -43,10 +40,7 @@ impl Driver {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             let mut line = Vec::new();
-            while stdout
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|read| read > 0)
-            {
+            while stdout.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 if sender.send(std::mem::take(&mut line)).is_err() {
                     // The test is over; the rest is read so that the server does not block.
                     let _ = stdout.read_to_end(&mut line);
@@ -54,22 +48,14 @@ impl Driver {
                 }
             }
         });
-        Self {
-            child,
-            stdin,
-            lines,
-            passed: Vec::new(),
-        }
+        Self { child, stdin, lines, passed: Vec::new() }
     }
 
     /// Starts `program` and shakes hands, declaring `capabilities`.
     pub(crate) fn open(program: &Path, arguments: &[&str], capabilities: &Value) -> Self {
         let mut driver = Self::start(program, arguments);
         let answer = driver.initialize(capabilities);
-        assert_eq!(
-            answer["result"]["protocolVersion"], "2025-11-25",
-            "{answer}"
-        );
+        assert_eq!(answer["result"]["protocolVersion"], "2025-11-25", "{answer}");
         driver.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         driver
     }
@@ -89,9 +75,7 @@ impl Driver {
     /// Sends one line as it is.
     pub(crate) fn send_line(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("stdin was not closed");
-        stdin
-            .write_all(format!("{line}\n").as_bytes())
-            .expect("the server reads");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("the server reads");
     }
 
     /// Sends a request and gives its answer.
@@ -115,10 +99,7 @@ impl Driver {
     /// Calls a tool and gives the text of its answer.
     pub(crate) fn text(&mut self, id: u64, tool: &str, arguments: Value) -> String {
         let result = self.call(id, tool, arguments);
-        result["content"][0]["text"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{result}"))
-            .to_owned()
+        result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned()
     }
 
     /// Reads until the response with this id comes; the rest goes to `passed`.

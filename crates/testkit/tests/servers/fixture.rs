@@ -19,10 +19,7 @@ pub(crate) fn everything() -> Value {
 
 #[test]
 fn the_library_finds_the_binary_that_cargo_built() {
-    assert_eq!(
-        fixture_path(),
-        Path::new(env!("CARGO_BIN_EXE_standpipe-fixture"))
-    );
+    assert_eq!(fixture_path(), Path::new(env!("CARGO_BIN_EXE_standpipe-fixture")));
 }
 
 #[test]
@@ -40,10 +37,7 @@ fn echo_gives_back_bytes_and_echo_raw_the_whole_params() {
         r#"{{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{params}}}"#
     ));
     let line = fixture.text_line();
-    assert!(
-        line.ends_with(&format!(r#""structuredContent":{params}}}}}"#)),
-        "{line}"
-    );
+    assert!(line.ends_with(&format!(r#""structuredContent":{params}}}}}"#)), "{line}");
 }
 
 #[test]
@@ -51,10 +45,7 @@ fn answers_come_out_of_order() {
     let mut fixture = open(&json!({}));
     // Cancelled in the end, so that it takes no time.
     fixture.begin(1, "slow", json!({"ms": 600_000}));
-    assert_eq!(
-        fixture.text(2, "delay", json!({"ms": 1, "text": "quick"})),
-        "quick"
-    );
+    assert_eq!(fixture.text(2, "delay", json!({"ms": 1, "text": "quick"})), "quick");
     assert!(fixture.passed.is_empty(), "{:?}", fixture.passed);
 }
 
@@ -81,16 +72,9 @@ fn log_messages_are_filtered_once_a_level_is_set_unless_unasked() {
     fixture.request(json!(2), "logging/setLevel", json!({"level": "warning"}));
     fixture.call(3, "log", json!({"level": "info", "message": "dropped"}));
     fixture.call(4, "log", json!({"level": "error", "message": "kept"}));
-    fixture.call(
-        5,
-        "log",
-        json!({"level": "debug", "message": "unasked", "unasked": true}),
-    );
-    let logged: Vec<_> = fixture
-        .passed
-        .iter()
-        .map(|m| m["params"]["data"].as_str().unwrap())
-        .collect();
+    fixture.call(5, "log", json!({"level": "debug", "message": "unasked", "unasked": true}));
+    let logged: Vec<_> =
+        fixture.passed.iter().map(|m| m["params"]["data"].as_str().unwrap()).collect();
     assert_eq!(logged, ["before", "kept", "unasked"]);
 }
 
@@ -98,17 +82,11 @@ fn log_messages_are_filtered_once_a_level_is_set_unless_unasked() {
 fn a_resource_update_is_announced_while_subscribed() {
     let mut fixture = open(&json!({}));
     let uri = json!({"uri": "test://watched-resource"});
-    assert_eq!(
-        fixture.text(1, "touch_resource", uri.clone()),
-        "not subscribed"
-    );
+    assert_eq!(fixture.text(1, "touch_resource", uri.clone()), "not subscribed");
     assert!(fixture.passed.is_empty(), "{:?}", fixture.passed);
     fixture.request(json!(2), "resources/subscribe", uri.clone());
     assert_eq!(fixture.text(3, "touch_resource", uri.clone()), "subscribed");
-    assert_eq!(
-        fixture.incoming("notifications/resources/updated")["params"],
-        uri
-    );
+    assert_eq!(fixture.incoming("notifications/resources/updated")["params"], uri);
     fixture.request(json!(4), "resources/unsubscribe", uri.clone());
     assert_eq!(fixture.text(5, "touch_resource", uri), "not subscribed");
 }
@@ -130,10 +108,7 @@ fn either_refuses_initialize_after_discover_and_takes_it_first() {
     let path = fixture_path();
     let mut modern = Driver::start(&path, &["--era", "either"]);
     let discovered = modern.request(json!(1), "server/discover", json!({}));
-    assert_eq!(
-        discovered["result"]["supportedVersions"],
-        json!(["2026-07-28"])
-    );
+    assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28"]));
     assert_eq!(modern.initialize(&json!({}))["error"]["code"], -32022);
     let mut legacy = Driver::open(&path, &["--era", "either"], &json!({}));
     let meta = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
@@ -144,14 +119,8 @@ fn either_refuses_initialize_after_discover_and_takes_it_first() {
 #[test]
 fn requests_before_the_handshake_are_refused_but_for_ping() {
     let mut fixture = Driver::start(&fixture_path(), &[]);
-    assert_eq!(
-        fixture.request(json!(1), "ping", json!({}))["result"],
-        json!({})
-    );
-    assert_eq!(
-        fixture.request(json!(2), "tools/list", json!({}))["error"]["code"],
-        -32600
-    );
+    assert_eq!(fixture.request(json!(1), "ping", json!({}))["result"], json!({}));
+    assert_eq!(fixture.request(json!(2), "tools/list", json!({}))["error"]["code"], -32600);
 }
 
 #[test]
@@ -176,10 +145,7 @@ fn a_message_of_16_mib_passes_both_ways() {
     let bytes = 16 << 20;
     assert_eq!(fixture.text(1, "big", json!({"bytes": bytes})).len(), bytes);
     let long = "x".repeat(bytes);
-    assert_eq!(
-        fixture.text(2, "delay", json!({"ms": 0, "text": &long})),
-        long
-    );
+    assert_eq!(fixture.text(2, "delay", json!({"ms": 0, "text": &long})), long);
 }
 
 #[test]
@@ -188,10 +154,7 @@ fn it_ends_with_its_input_and_answers_before_that() {
     fixture.begin(1, "delay", json!({"ms": 20, "text": "last"}));
     fixture.begin(2, "slow", json!({"ms": 600_000}));
     fixture.close_stdin();
-    assert_eq!(
-        fixture.answer(&json!(1))["result"]["content"][0]["text"],
-        "last"
-    );
+    assert_eq!(fixture.answer(&json!(1))["result"]["content"][0]["text"], "last");
     assert!(fixture.exit().success());
 }
 
@@ -239,15 +202,9 @@ fn every_list_is_well_formed_and_everything_listed_is_there() {
         assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
         assert!(!tool["description"].as_str().unwrap().is_empty(), "{tool}");
     }
-    let names: HashSet<_> = tools
-        .iter()
-        .map(|tool| tool["name"].as_str().unwrap())
-        .collect();
+    let names: HashSet<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names.len(), tools.len());
-    for name in names
-        .iter()
-        .filter(|name| name.ends_with("_content") || name.ends_with("_types"))
-    {
+    for name in names.iter().filter(|name| name.ends_with("_content") || name.ends_with("_types")) {
         let result = fixture.call(1, name, json!({}));
         assert!(result["content"][0]["type"].is_string(), "{name}: {result}");
     }
@@ -276,10 +233,7 @@ fn arguments_that_make_no_sense_are_named() {
     fixture.begin(1, "delay", json!({"ms": "soon"}));
     let error = fixture.answer(&json!(1))["error"].take();
     assert_eq!(error["code"], -32602);
-    assert!(
-        error["message"].as_str().unwrap().contains("soon"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("soon"), "{error}");
 }
 
 #[test]

@@ -19,10 +19,7 @@ fn open(arguments: &[&str]) -> Driver {
 
 #[test]
 fn every_fault_of_the_help_text_is_known_and_others_are_not() {
-    let help = std::process::Command::new(nasty_path())
-        .arg("--help")
-        .output()
-        .unwrap();
+    let help = std::process::Command::new(nasty_path()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let faults: Vec<_> = help
         .lines()
@@ -45,23 +42,14 @@ fn banner_surrounds_good_answers_with_noise() {
     assert_eq!(child.text(2, "hello", json!({})), "hello");
     let mut again = start(&["banner"]);
     let lines = std::iter::from_fn(|| again.line()).take(9);
-    assert!(
-        lines
-            .into_iter()
-            .any(|line| std::str::from_utf8(&line).is_err())
-    );
+    assert!(lines.into_iter().any(|line| std::str::from_utf8(&line).is_err()));
 }
 
 #[test]
 fn wrong_json_comes_before_good_answers() {
     let mut child = open(&["wrong-json"]);
     assert_eq!(child.text(1, "hello", json!({})), "hello");
-    assert!(
-        child
-            .passed
-            .iter()
-            .any(|message| message["id"] == 987_654_321)
-    );
+    assert!(child.passed.iter().any(|message| message["id"] == 987_654_321));
 }
 
 #[test]
@@ -71,32 +59,20 @@ fn long_lines_have_the_length_asked_for() {
     assert_eq!(child.text_line().len(), 100_000);
     child.begin(2, "long_noise", json!({"bytes": 300_000}));
     assert_eq!(child.text_line().len(), 300_000);
-    assert_eq!(
-        child.answer(&json!(2))["result"]["content"][0]["text"],
-        "written"
-    );
+    assert_eq!(child.answer(&json!(2))["result"]["content"][0]["text"], "written");
 }
 
 #[test]
 fn answers_come_twice() {
     let mut child = open(&["answer-twice"]);
     child.begin(1, "hello", json!({}));
-    assert_eq!(
-        child.answer(&json!(1))["result"]["content"][0]["text"],
-        "hello"
-    );
-    assert_eq!(
-        child.answer(&json!(1))["result"]["content"][0]["text"],
-        "again"
-    );
+    assert_eq!(child.answer(&json!(1))["result"]["content"][0]["text"], "hello");
+    assert_eq!(child.answer(&json!(1))["result"]["content"][0]["text"], "again");
 }
 
 #[test]
 fn it_dies_where_it_says() {
-    assert_eq!(
-        start(&["exit-at-once", "--code", "7"]).exit().code(),
-        Some(7)
-    );
+    assert_eq!(start(&["exit-at-once", "--code", "7"]).exit().code(), Some(7));
     let mut handshake = start(&["die-in-handshake", "--code", "3"]);
     handshake.send_line(r#"{"id":1,"method":"initialize"}"#);
     assert_eq!(handshake.exit().code(), Some(3));
@@ -127,10 +103,7 @@ fn floods_flow_beside_good_answers() {
     let mut child = open(&["notification-flood", "--count", "50", "--bytes", "10"]);
     assert_eq!(child.text(1, "hello", json!({})), "hello");
     for _ in 0..50 {
-        assert_eq!(
-            child.incoming("notifications/message")["params"]["data"],
-            "xxxxxxxxxx"
-        );
+        assert_eq!(child.incoming("notifications/message")["params"]["data"], "xxxxxxxxxx");
     }
 }
 
@@ -153,11 +126,7 @@ fn stderr_is_flooded_before_anything_is_read() {
 #[test]
 fn what_is_not_read_stays_in_the_pipe() {
     for arguments in [&["never-read"][..], &["never-read", "--after"]] {
-        let mut child = if arguments.len() == 1 {
-            start(arguments)
-        } else {
-            open(arguments)
-        };
+        let mut child = if arguments.len() == 1 { start(arguments) } else { open(arguments) };
         // Nearly as much as a pipe holds; a child that reads would have answered some of it.
         child.send_line(&"{\"id\":1,\"method\":\"ping\"}\n".repeat(2000));
         child.close_stdin();
@@ -169,10 +138,7 @@ fn what_is_not_read_stays_in_the_pipe() {
     let mut silent = start(&["no-initialize-answer"]);
     silent.send_line(r#"{"id":1,"method":"initialize"}"#);
     silent.send_line(r#"{"id":2,"method":"ping"}"#);
-    assert_eq!(
-        silent.text_line(),
-        r#"{"jsonrpc":"2.0","id":2,"result":{}}"#
-    );
+    assert_eq!(silent.text_line(), r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
 }
 
 #[test]
@@ -197,16 +163,10 @@ fn only_sigkill_ends_the_one_that_ignores_everything() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_grandchild_stays_behind() {
-    for (arguments, leaves) in [
-        (&["grandchild"][..], false),
-        (&["grandchild", "--setsid"], true),
-    ] {
+    for (arguments, leaves) in [(&["grandchild"][..], false), (&["grandchild", "--setsid"], true)] {
         let mut child = open(arguments);
         let pid: i32 = child.text(1, "grandchild", json!({})).parse().unwrap();
-        let groups = (
-            process(pid).unwrap().group,
-            process(child.pid()).unwrap().group,
-        );
+        let groups = (process(pid).unwrap().group, process(child.pid()).unwrap().group);
         assert_eq!(groups.0 != groups.1, leaves);
         child.close_stdin();
         child.exit();

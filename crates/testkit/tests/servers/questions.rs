@@ -18,10 +18,7 @@ fn a_cancelled_call_is_not_answered_and_is_remembered_by_its_label() {
         let labels = fixture.call(id, "cancelled_calls", json!({}));
         (labels["structuredContent"]["labels"] != json!([])).then_some(labels)
     });
-    assert_eq!(
-        labels.unwrap()["structuredContent"]["labels"],
-        json!(["seven"])
-    );
+    assert_eq!(labels.unwrap()["structuredContent"]["labels"], json!(["seven"]));
     assert!(fixture.passed.is_empty(), "{:?}", fixture.passed);
 }
 
@@ -56,25 +53,17 @@ fn three_questions_come_at_once_and_a_refused_one_does_not_spoil_the_rest() {
         .iter()
         .map(|item| item["text"].as_str().unwrap())
         .collect();
-    assert!(
-        texts[0].starts_with("elicitation/create answered"),
-        "{texts:?}"
-    );
-    assert!(
-        texts[1].starts_with("sampling/createMessage refused"),
-        "{texts:?}"
-    );
+    assert!(texts[0].starts_with("elicitation/create answered"), "{texts:?}");
+    assert!(texts[1].starts_with("sampling/createMessage refused"), "{texts:?}");
     assert!(texts[2].starts_with("roots/list answered"), "{texts:?}");
 }
 
 #[test]
 fn a_question_nobody_can_answer_is_an_error_and_is_not_asked() {
     let mut fixture = open(&json!({"sampling": null}));
-    for (id, tool) in (1..).zip([
-        "test_sampling",
-        "test_elicitation_sep1034_defaults",
-        "test_multiple_inputs",
-    ]) {
+    for (id, tool) in
+        (1..).zip(["test_sampling", "test_elicitation_sep1034_defaults", "test_multiple_inputs"])
+    {
         let result = fixture.call(id, tool, json!({"prompt": "?"}));
         assert_eq!(result["isError"], true, "{result}");
     }
@@ -86,9 +75,7 @@ fn the_answer_to_a_question_is_given_back_byte_for_byte() {
     let mut fixture = open(&everything());
     fixture.begin(1, "ask", json!({"kind": "roots"}));
     let id = fixture.incoming("roots/list")["id"].take();
-    fixture.send_line(&format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"roots":[],"b":1.0}}}}"#
-    ));
+    fixture.send_line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"roots":[],"b":1.0}}}}"#));
     let result = fixture.answer(&json!(1))["result"].take();
     assert_eq!(result["content"][0]["text"], r#"{"roots":[],"b":1.0}"#);
 }
@@ -105,10 +92,7 @@ fn a_question_after_the_answer_belongs_to_no_call() {
         let replies = fixture.call(id, "late_replies", json!({}));
         (replies["structuredContent"]["replies"] != json!([])).then_some(replies)
     });
-    assert_eq!(
-        replies.unwrap()["structuredContent"]["replies"],
-        json!([{"roots": []}])
-    );
+    assert_eq!(replies.unwrap()["structuredContent"]["replies"], json!([{"roots": []}]));
 }
 
 #[test]

@@ -25,10 +25,7 @@ fn a_marked_process_is_found_until_it_is_gone() {
     let pid = i32::try_from(child.id()).expect("process ids are small");
 
     // Between fork and exec the child still has our environment.
-    wait_until(PATIENCE, || {
-        (!processes_marked(&run).is_empty()).then_some(())
-    })
-    .unwrap();
+    wait_until(PATIENCE, || (!processes_marked(&run).is_empty()).then_some(())).unwrap();
     assert_eq!(processes_marked(&run)[0].pid, pid);
     assert_eq!(processes_in_group(pid).len(), 1);
     let me = i32::try_from(std::process::id()).unwrap();

@@ -6,10 +6,7 @@ use super::check;
 fn findings(member: &str, dependency: &str) -> usize {
     check(&[Member {
         name: member.to_owned(),
-        dependencies: vec![Dependency {
-            name: dependency.to_owned(),
-            dev: false,
-        }],
+        dependencies: vec![Dependency { name: dependency.to_owned(), dev: false }],
     }])
     .len()
 }

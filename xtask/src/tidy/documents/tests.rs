@@ -6,18 +6,13 @@ use super::{links, mentions};
 use crate::workspace::File;
 
 fn file(path: &str, text: &str) -> File {
-    File {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    }
+    File { path: path.to_owned(), text: text.to_owned() }
 }
 
 #[test]
 fn every_map_names_every_crate() {
-    let files = [
-        file("README.md", "`a` and `b`"),
-        file("ARCHITECTURE.md", "`a` only, `bc` is another"),
-    ];
+    let files =
+        [file("README.md", "`a` and `b`"), file("ARCHITECTURE.md", "`a` only, `bc` is another")];
     let found = mentions(&files, &["a", "b"]);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].place, "ARCHITECTURE.md");
@@ -29,9 +24,8 @@ fn a_missing_map_is_found() {
 }
 
 fn dead_links(path: &str, text: &str) -> usize {
-    let paths: BTreeSet<String> = ["", "README.md", "docs", "docs/adr", "docs/adr/0001.md"]
-        .map(str::to_owned)
-        .into();
+    let paths: BTreeSet<String> =
+        ["", "README.md", "docs", "docs/adr", "docs/adr/0001.md"].map(str::to_owned).into();
     links(&[file(path, text)], &paths).len()
 }
 

@@ -9,10 +9,7 @@ fn workspace_with(from: &str, to: &str, dev: bool) -> Vec<Member> {
         .map(|(name, _)| Member {
             name: (*name).to_owned(),
             dependencies: if *name == from {
-                vec![Dependency {
-                    name: to.to_owned(),
-                    dev,
-                }]
+                vec![Dependency { name: to.to_owned(), dev }]
             } else {
                 Vec::new()
             },
@@ -70,9 +67,6 @@ fn a_development_dependency_may_not_go_up_either() {
 
 #[test]
 fn a_crate_without_a_place_is_found() {
-    let members = [Member {
-        name: "standpipe-new".to_owned(),
-        dependencies: Vec::new(),
-    }];
+    let members = [Member { name: "standpipe-new".to_owned(), dependencies: Vec::new() }];
     assert_eq!(check(&members).len(), 1);
 }

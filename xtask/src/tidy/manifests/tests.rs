@@ -4,14 +4,8 @@ use super::check;
 use crate::workspace::File;
 
 fn findings(path: &str, text: &str) -> Vec<String> {
-    let file = File {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    check(&[file])
-        .into_iter()
-        .map(|found| found.place)
-        .collect()
+    let file = File { path: path.to_owned(), text: text.to_owned() };
+    check(&[file]).into_iter().map(|found| found.place).collect()
 }
 
 const GOOD: &str = "\
@@ -54,8 +48,5 @@ fn a_crate_without_the_shared_lints_is_found() {
 
 #[test]
 fn manifests_outside_the_workspace_are_left_alone() {
-    assert_eq!(
-        findings("Cargo.toml", "[dependencies]\na = \"1\"\n"),
-        [""; 0]
-    );
+    assert_eq!(findings("Cargo.toml", "[dependencies]\na = \"1\"\n"), [""; 0]);
 }

@@ -4,10 +4,7 @@ use super::{LONG, TOO_LONG, check, is_long};
 use crate::workspace::File;
 
 fn rules(path: &str, text: &str) -> Vec<&'static str> {
-    let file = File {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
+    let file = File { path: path.to_owned(), text: text.to_owned() };
     check(&[file]).into_iter().map(|found| found.rule).collect()
 }
 
@@ -29,10 +26,7 @@ fn length_is_bounded() {
     let text = |lines: usize| format!("//! Owns.\n{}", "\n".repeat(lines - 1));
     assert_eq!(rules(CORE, &text(TOO_LONG)), [""; 0]);
     assert_eq!(rules(CORE, &text(TOO_LONG + 1)), ["length"]);
-    let file = |path: &str, lines| File {
-        path: path.to_owned(),
-        text: text(lines),
-    };
+    let file = |path: &str, lines| File { path: path.to_owned(), text: text(lines) };
     assert!(!is_long(&file(CORE, LONG)));
     assert!(is_long(&file(CORE, LONG + 1)));
     assert!(!is_long(&file("README.md", LONG + 1)));
@@ -58,17 +52,9 @@ fn forbidden_code_is_found_everywhere_but_in_text() {
 
 #[test]
 fn children_are_started_in_one_crate_only() {
-    for code in [
-        "use tokio::process::Command;",
-        "use process_wrap::x;",
-        "fork()",
-    ] {
+    for code in ["use tokio::process::Command;", "use process_wrap::x;", "fork()"] {
         let text = format!("//! Owns.\n{code}\n");
-        assert_eq!(
-            rules("crates/server/src/app.rs", &text),
-            ["place"],
-            "{code}"
-        );
+        assert_eq!(rules("crates/server/src/app.rs", &text), ["place"], "{code}");
         assert_eq!(rules("crates/process/src/launch.rs", &text), [""; 0]);
         assert_eq!(rules("crates/server/tests/a.rs", &text), [""; 0]);
     }
@@ -100,10 +86,7 @@ fn empty_names_are_found() {
 #[test]
 fn a_crate_root_defines_nothing() {
     let root = "crates/core/src/lib.rs";
-    assert_eq!(
-        rules(root, "//! Owns.\nmod a;\npub use a::{B, C};\n"),
-        [""; 0]
-    );
+    assert_eq!(rules(root, "//! Owns.\nmod a;\npub use a::{B, C};\n"), [""; 0]);
     assert_eq!(rules(root, "//! Owns.\npub fn f() {}\n"), ["crate-root"]);
     assert_eq!(rules(root, "//! Owns.\nstruct S;\n"), ["crate-root"]);
 }

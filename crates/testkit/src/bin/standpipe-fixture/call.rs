@@ -78,11 +78,7 @@ impl Call {
             .changed
             .wait_timeout_while(waiting, duration, |waiting| !waiting.cancelled)
             .unwrap_or_else(PoisonError::into_inner);
-        if waiting.cancelled {
-            Err(Cancelled)
-        } else {
-            Ok(())
-        }
+        if waiting.cancelled { Err(Cancelled) } else { Ok(()) }
     }
 
     /// Waits until each of these questions is answered; the replies are in the order of `ids`.
@@ -97,10 +93,7 @@ impl Call {
         if waiting.cancelled {
             return Err(Cancelled);
         }
-        Ok(ids
-            .iter()
-            .filter_map(|id| waiting.replies.remove(id))
-            .collect())
+        Ok(ids.iter().filter_map(|id| waiting.replies.remove(id)).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

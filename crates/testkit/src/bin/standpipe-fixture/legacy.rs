@@ -19,16 +19,8 @@ use crate::{prompts, resources, tools};
 pub(crate) const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// Log levels from the least severe.
-pub(crate) const LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
+pub(crate) const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 const CAPABILITIES: &str = r#"{"completions":{},"logging":{},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"tools":{"listChanged":true}}"#;
 
@@ -56,11 +48,7 @@ pub(crate) fn request(
         ("server/discover", _) => return Ok(method_not_found(method)),
         (_, Opening::Unopened) => {
             let message = format!("{method} came before initialize");
-            return Ok(Outcome::Error {
-                code: INVALID_REQUEST,
-                message,
-                data: None,
-            });
+            return Ok(Outcome::Error { code: INVALID_REQUEST, message, data: None });
         }
         _ => {}
     }
@@ -112,20 +100,12 @@ fn parse<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, Outcome> {
 /// The answer to parameters that could not be read.
 pub(crate) fn invalid_params(error: &serde_json::Error) -> Outcome {
     let message = format!("invalid params: {error}");
-    Outcome::Error {
-        code: INVALID_PARAMS,
-        message,
-        data: None,
-    }
+    Outcome::Error { code: INVALID_PARAMS, message, data: None }
 }
 
 fn method_not_found(method: &str) -> Outcome {
     let message = format!("method not found: {method}");
-    Outcome::Error {
-        code: METHOD_NOT_FOUND,
-        message,
-        data: None,
-    }
+    Outcome::Error { code: METHOD_NOT_FOUND, message, data: None }
 }
 
 /// A process opened by a modern request serves no handshake any more.
@@ -146,11 +126,7 @@ fn initialize(server: &Server, params: Option<&RawValue>) -> Outcome {
         capabilities: Box<RawValue>,
         client_info: Option<Box<RawValue>>,
     }
-    let Params {
-        protocol_version,
-        capabilities,
-        client_info,
-    } = match parse(params) {
+    let Params { protocol_version, capabilities, client_info } = match parse(params) {
         Ok(params) => params,
         Err(outcome) => return outcome,
     };
@@ -158,9 +134,7 @@ fn initialize(server: &Server, params: Option<&RawValue>) -> Outcome {
         Ok(askable) => askable,
         Err(error) => return invalid_params(&error),
     };
-    let version = VERSIONS
-        .into_iter()
-        .find(|version| *version == protocol_version);
+    let version = VERSIONS.into_iter().find(|version| *version == protocol_version);
     let version = version.unwrap_or(VERSIONS[0]);
     {
         let mut session = server.session();
@@ -177,9 +151,8 @@ fn initialize(server: &Server, params: Option<&RawValue>) -> Outcome {
         };
     }
     let instructions = server.options.instructions.as_ref();
-    let instructions = instructions
-        .map(|text| format!(r#","instructions":{}"#, quote(text)))
-        .unwrap_or_default();
+    let instructions =
+        instructions.map(|text| format!(r#","instructions":{}"#, quote(text))).unwrap_or_default();
     Outcome::Result(format!(
         r#"{{"protocolVersion":"{version}","capabilities":{CAPABILITIES},"serverInfo":{SERVER_INFO}{instructions}}}"#
     ))
@@ -188,11 +161,7 @@ fn initialize(server: &Server, params: Option<&RawValue>) -> Outcome {
 fn set_level(server: &Server, level: &str) -> Outcome {
     let Some(index) = LEVELS.iter().position(|name| *name == level) else {
         let message = format!("invalid params: no such log level: {level}");
-        return Outcome::Error {
-            code: INVALID_PARAMS,
-            message,
-            data: None,
-        };
+        return Outcome::Error { code: INVALID_PARAMS, message, data: None };
     };
     server.session().log_level = Some(index);
     Outcome::Result("{}".to_owned())

@@ -40,10 +40,7 @@ pub(crate) enum BadOption {
     /// No such option.
     Unknown(String),
     /// The option needs a value, or another one than it got.
-    Value {
-        option: &'static str,
-        wanted: &'static str,
-    },
+    Value { option: &'static str, wanted: &'static str },
 }
 
 impl std::fmt::Display for BadOption {
@@ -57,11 +54,7 @@ impl std::fmt::Display for BadOption {
 
 /// Reads the command line; `None` asks for the help text.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, BadOption> {
-    let mut options = Options {
-        era: Era::Legacy,
-        roots_at_start: false,
-        instructions: None,
-    };
+    let mut options = Options { era: Era::Legacy, roots_at_start: false, instructions: None };
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -74,20 +67,14 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Op
                     Some("either") => Era::Either,
                     _ => {
                         let wanted = "legacy, modern or either";
-                        return Err(BadOption::Value {
-                            option: "--era",
-                            wanted,
-                        });
+                        return Err(BadOption::Value { option: "--era", wanted });
                     }
                 }
             }
             "--instructions" => {
                 let wanted = "a text";
                 let text = arguments.next();
-                let text = text.ok_or(BadOption::Value {
-                    option: "--instructions",
-                    wanted,
-                })?;
+                let text = text.ok_or(BadOption::Value { option: "--instructions", wanted })?;
                 options.instructions = Some(text);
             }
             _ => return Err(BadOption::Unknown(argument)),

@@ -65,11 +65,7 @@ pub(crate) fn get(params: &Get) -> Outcome {
         Ok(messages) => Outcome::Result(format!(r#"{{"messages":[{messages}]}}"#)),
         Err(missing) => {
             let message = format!("missing argument: {missing}");
-            Outcome::Error {
-                code: -32602,
-                message,
-                data: None,
-            }
+            Outcome::Error { code: -32602, message, data: None }
         }
     }
 }

@@ -52,26 +52,17 @@ pub(crate) fn read(uri: &str) -> Outcome {
 
 /// The `{id}` of `test://template/{id}/data`.
 fn template_id(uri: &str) -> Option<&str> {
-    let id = uri
-        .strip_prefix("test://template/")?
-        .strip_suffix("/data")?;
+    let id = uri.strip_prefix("test://template/")?.strip_suffix("/data")?;
     (!id.is_empty() && !id.contains('/')).then_some(id)
 }
 
 fn text(uri: &str, text: &str) -> String {
-    format!(
-        r#"{{"uri":{},"mimeType":"text/plain","text":{}}}"#,
-        quote(uri),
-        quote(text)
-    )
+    format!(r#"{{"uri":{},"mimeType":"text/plain","text":{}}}"#, quote(uri), quote(text))
 }
 
 fn templated(uri: &str, id: &str) -> String {
     let data = quote(&format!("Data for ID: {id}"));
-    let body = format!(
-        r#"{{"id":{},"templateTest":true,"data":{data}}}"#,
-        quote(id)
-    );
+    let body = format!(r#"{{"id":{},"templateTest":true,"data":{data}}}"#, quote(id));
     let (uri, body) = (quote(uri), quote(&body));
     format!(r#"{{"uri":{uri},"mimeType":"application/json","text":{body}}}"#)
 }

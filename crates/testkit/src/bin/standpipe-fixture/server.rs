@@ -62,11 +62,7 @@ pub(crate) enum Outcome {
     /// With two answers, the second one too many.
     Twice(String, String),
     /// With an error; the data is raw.
-    Error {
-        code: i64,
-        message: String,
-        data: Option<String>,
-    },
+    Error { code: i64, message: String, data: Option<String> },
 }
 
 /// Serves until the end of input.
@@ -87,10 +83,7 @@ pub(crate) fn serve(options: Options, input: &mut impl BufRead) {
             Line::Malformed(error) => {
                 server.count("(malformed)");
                 // Standard error is for diagnosis only; a server lives on without it.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "standpipe-fixture: not a message: {error}"
-                );
+                let _ = writeln!(std::io::stderr(), "standpipe-fixture: not a message: {error}");
             }
         }
     }
@@ -100,13 +93,7 @@ pub(crate) fn serve(options: Options, input: &mut impl BufRead) {
 
 impl Server {
     fn receive(self: &Arc<Self>, message: Incoming) {
-        let Incoming {
-            id,
-            method,
-            params,
-            result,
-            error,
-        } = message;
+        let Incoming { id, method, params, result, error } = message;
         match (method, id) {
             (Some(method), Some(id)) => {
                 self.count(&method);
@@ -131,24 +118,15 @@ impl Server {
         }
         let Some(call) = self.open_call(&id) else {
             let message = format!("{MAX_OPEN_CALLS} calls are open already");
-            return self.answer(
-                &id,
-                Ok(Outcome::Error {
-                    code: -32000,
-                    message,
-                    data: None,
-                }),
-            );
+            return self.answer(&id, Ok(Outcome::Error { code: -32000, message, data: None }));
         };
         let server = Arc::clone(self);
-        let spawned = std::thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                let outcome = legacy::request(&server, &call, "tools/call", params.as_deref());
-                server.answer(&id, outcome);
-                // Closed after the answer, so that the end of input waits for it.
-                server.close_call(&id, &call);
-            });
+        let spawned = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+            let outcome = legacy::request(&server, &call, "tools/call", params.as_deref());
+            server.answer(&id, outcome);
+            // Closed after the answer, so that the end of input waits for it.
+            server.close_call(&id, &call);
+        });
         if spawned.is_err() {
             // Without a thread there is no way on: the test machine is out of something.
             std::process::exit(71);
@@ -212,13 +190,8 @@ impl Server {
                 let both = [wire::response(id, &first), wire::response(id, &second)];
                 self.out.send_all(&both);
             }
-            Ok(Outcome::Error {
-                code,
-                message,
-                data,
-            }) => {
-                self.out
-                    .send(&wire::failure(id, code, &message, data.as_deref()));
+            Ok(Outcome::Error { code, message, data }) => {
+                self.out.send(&wire::failure(id, code, &message, data.as_deref()));
             }
             Err(Cancelled) => {}
         }
@@ -230,10 +203,7 @@ impl Server {
         if calls.len() >= MAX_OPEN_CALLS {
             return None;
         }
-        if calls
-            .insert(id.get().to_owned(), Arc::clone(&call))
-            .is_some()
-        {
+        if calls.insert(id.get().to_owned(), Arc::clone(&call)).is_some() {
             self.count("(duplicate id)");
         }
         Some(call)
@@ -243,10 +213,7 @@ impl Server {
         call.close();
         let mut calls = lock(&self.calls);
         // Under a duplicate id it may be another call's entry by now.
-        if calls
-            .get(id.get())
-            .is_some_and(|open| Arc::ptr_eq(open, call))
-        {
+        if calls.get(id.get()).is_some_and(|open| Arc::ptr_eq(open, call)) {
             calls.remove(id.get());
         }
     }
@@ -265,8 +232,7 @@ impl Server {
             let open = &mut lock(&self.questions).open;
             for id in ids.iter().filter(|id| open.remove(id).is_some()) {
                 let params = format!(r#"{{"requestId":{id},"reason":"the call was cancelled"}}"#);
-                self.out
-                    .send(&wire::notification("notifications/cancelled", &params));
+                self.out.send(&wire::notification("notifications/cancelled", &params));
             }
         }
         replies
@@ -315,16 +281,12 @@ impl Server {
     pub(crate) fn log_unasked(&self, level: &str, data: &str) {
         let level = wire::quote(level);
         let params = format!(r#"{{"level":{level},"logger":"standpipe-fixture","data":{data}}}"#);
-        self.out
-            .send(&wire::notification("notifications/message", &params));
+        self.out.send(&wire::notification("notifications/message", &params));
     }
 
     /// Counts one more of `what`.
     pub(crate) fn count(&self, what: &str) {
-        *lock(&self.counts)
-            .received
-            .entry(what.to_owned())
-            .or_default() += 1;
+        *lock(&self.counts).received.entry(what.to_owned()).or_default() += 1;
     }
 
     /// The session.

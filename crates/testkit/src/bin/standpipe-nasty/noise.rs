@@ -68,10 +68,7 @@ pub(crate) fn line_without_end(out: &Outlet, bytes: usize) {
 /// An answer whose line is `bytes` bytes long, or as short as an answer can be.
 pub(crate) fn long_answer(id: &str, bytes: usize) -> String {
     let answer = |text: &str| {
-        wire::response(
-            id,
-            &format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#),
-        )
+        wire::response(id, &format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#))
     };
     let frame = answer("").len();
     answer(&"x".repeat(bytes.saturating_sub(frame)))

@@ -113,7 +113,5 @@ pub(crate) fn parse(
 }
 
 fn number<N: std::str::FromStr>(option: String, value: Option<String>) -> Result<N, BadOption> {
-    value
-        .and_then(|value| value.parse().ok())
-        .ok_or(BadOption::Number { option })
+    value.and_then(|value| value.parse().ok()).ok_or(BadOption::Number { option })
 }

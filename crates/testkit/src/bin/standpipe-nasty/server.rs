@@ -48,17 +48,9 @@ enum Next {
 
 /// Runs the server until it ends in its own way.
 pub(crate) fn run(options: &Options) -> ExitCode {
-    let mut server = Server {
-        options,
-        out: Arc::default(),
-        grandchild: None,
-    };
+    let mut server = Server { options, out: Arc::default(), grandchild: None };
     let next = server.start();
-    let next = if matches!(next, Next::Read) {
-        server.serve()
-    } else {
-        next
-    };
+    let next = if matches!(next, Next::Read) { server.serve() } else { next };
     match next {
         Next::End(code) => ExitCode::from(code),
         Next::Read | Next::Stay => {
@@ -107,16 +99,10 @@ impl Server<'_> {
                 continue;
             };
             let next = match *message {
-                Incoming {
-                    id: Some(id),
-                    method: Some(method),
-                    params,
-                    ..
-                } => self.request(id.get(), &method, params.as_deref()),
-                Incoming {
-                    method: Some(method),
-                    ..
-                } => self.notification(&method),
+                Incoming { id: Some(id), method: Some(method), params, .. } => {
+                    self.request(id.get(), &method, params.as_deref())
+                }
+                Incoming { method: Some(method), .. } => self.notification(&method),
                 _ => Next::Read,
             };
             if !matches!(next, Next::Read) {
@@ -222,10 +208,7 @@ impl Server<'_> {
 
     fn text(&self, id: &str, text: &str) {
         let text = wire::quote(text);
-        self.answer(
-            id,
-            &format!(r#"{{"content":[{{"type":"text","text":{text}}}]}}"#),
-        );
+        self.answer(id, &format!(r#"{{"content":[{{"type":"text","text":{text}}}]}}"#));
     }
 
     fn answer(&self, id: &str, result: &str) {
@@ -241,8 +224,7 @@ impl Server<'_> {
             }
             Fault::Banner => {
                 // A carriage return before the newline is white space, so this stays a message.
-                self.out
-                    .send_bytes(&[response.as_bytes(), b"\r\n"].concat());
+                self.out.send_bytes(&[response.as_bytes(), b"\r\n"].concat());
                 noise::banner(&self.out);
             }
             Fault::WrongJson => {
@@ -277,9 +259,7 @@ fn initialize(params: Option<&RawValue>) -> String {
     }
     let version = params
         .and_then(|params| serde_json::from_str(params.get()).ok())
-        .map_or("2025-11-25".to_owned(), |Params { protocol_version }| {
-            protocol_version
-        });
+        .map_or("2025-11-25".to_owned(), |Params { protocol_version }| protocol_version);
     let version = wire::quote(&version);
     format!(
         r#"{{"protocolVersion":{version},"capabilities":{{"logging":{{}},"tools":{{}}}},"serverInfo":{{"name":"standpipe-nasty","version":"1.0.0"}}}}"#

@@ -32,9 +32,7 @@ pub(super) const TOOLS: &[Tool] = &[
         description: "Answers with a sound",
         input_schema: NO_ARGUMENTS,
         run: |_| {
-            Ok(content(&format!(
-                r#"{{"type":"audio","data":"{AUDIO}","mimeType":"audio/wav"}}"#
-            )))
+            Ok(content(&format!(r#"{{"type":"audio","data":"{AUDIO}","mimeType":"audio/wav"}}"#)))
         },
     },
     Tool {
@@ -61,21 +59,14 @@ pub(super) const TOOLS: &[Tool] = &[
         name: "test_error_handling",
         description: "Always fails, in the result",
         input_schema: NO_ARGUMENTS,
-        run: |_| {
-            Ok(tool_error(
-                "This tool intentionally returns an error for testing",
-            ))
-        },
+        run: |_| Ok(tool_error("This tool intentionally returns an error for testing")),
     },
     Tool {
         name: "json_schema_2020_12_tool",
         description: "Has an input schema that uses much of JSON Schema 2020-12",
         input_schema: SCHEMA_2020_12,
         run: |turn| {
-            Ok(text(&format!(
-                "JSON Schema 2020-12 tool called with: {}",
-                turn.raw_arguments
-            )))
+            Ok(text(&format!("JSON Schema 2020-12 tool called with: {}", turn.raw_arguments)))
         },
     },
     Tool {

@@ -54,10 +54,7 @@ pub(super) const TOOLS: &[Tool] = &[
         input_schema: NO_ARGUMENTS,
         run: |_| {
             let result = |which| format!(r#"{{"content":[{{"type":"text","text":"{which}"}}]}}"#);
-            Ok(Outcome::Twice(
-                result("the first answer"),
-                result("the second answer"),
-            ))
+            Ok(Outcome::Twice(result("the first answer"), result("the second answer")))
         },
     },
     Tool {
@@ -71,17 +68,9 @@ pub(super) const TOOLS: &[Tool] = &[
                 message: String,
                 data: Option<Box<serde_json::value::RawValue>>,
             }
-            let Arguments {
-                code,
-                message,
-                data,
-            } = turn.arguments()?;
+            let Arguments { code, message, data } = turn.arguments()?;
             let data = data.map(|data| data.get().to_owned());
-            Ok(Outcome::Error {
-                code,
-                message,
-                data,
-            })
+            Ok(Outcome::Error { code, message, data })
         },
     },
 ];
@@ -114,10 +103,5 @@ fn slow(turn: &Turn<'_>) -> Result<Outcome, Stop> {
 
 /// `bytes` letters.
 pub(super) fn filler(bytes: usize) -> String {
-    ALPHABET
-        .iter()
-        .cycle()
-        .take(bytes)
-        .map(|&letter| char::from(letter))
-        .collect()
+    ALPHABET.iter().cycle().take(bytes).map(|&letter| char::from(letter)).collect()
 }

@@ -17,10 +17,7 @@ pub(super) const TOOLS: &[Tool] = &[
         input_schema: NO_ARGUMENTS,
         run: |turn| {
             let counts = turn.server.counts();
-            let members = counts
-                .received
-                .iter()
-                .map(|(what, n)| format!("{}:{n}", quote(what)));
+            let members = counts.received.iter().map(|(what, n)| format!("{}:{n}", quote(what)));
             let members: Vec<String> = members.collect();
             Ok(object(&format!("{{{}}}", members.join(","))))
         },
@@ -30,13 +27,7 @@ pub(super) const TOOLS: &[Tool] = &[
         description: "The labels of the slow calls that were cancelled, in order",
         input_schema: NO_ARGUMENTS,
         run: |turn| {
-            let labels = list(
-                turn.server
-                    .counts()
-                    .cancelled
-                    .iter()
-                    .map(|label| quote(label)),
-            );
+            let labels = list(turn.server.counts().cancelled.iter().map(|label| quote(label)));
             Ok(object(&format!(r#"{{"labels":{labels}}}"#)))
         },
     },
@@ -96,9 +87,7 @@ pub(super) const TOOLS: &[Tool] = &[
         run: |_| {
             let (pid, parent) = (nix::unistd::getpid(), nix::unistd::getppid());
             let group = nix::unistd::getpgrp();
-            Ok(object(&format!(
-                r#"{{"pid":{pid},"parent":{parent},"group":{group}}}"#
-            )))
+            Ok(object(&format!(r#"{{"pid":{pid},"parent":{parent},"group":{group}}}"#)))
         },
     },
 ];
@@ -106,15 +95,10 @@ pub(super) const TOOLS: &[Tool] = &[
 fn settings(turn: &Turn<'_>) -> Outcome {
     let session = turn.server.session();
     let raw = |value: &Option<Box<RawValue>>| {
-        value
-            .as_ref()
-            .map_or("null", |value| value.get())
-            .to_owned()
+        value.as_ref().map_or("null", |value| value.get()).to_owned()
     };
     let version = session.version.map_or("null".to_owned(), quote);
-    let level = session
-        .log_level
-        .map_or("null".to_owned(), |index| quote(LEVELS[index]));
+    let level = session.log_level.map_or("null".to_owned(), |index| quote(LEVELS[index]));
     let subscriptions = list(session.subscriptions.iter().map(|uri| quote(uri)));
     let (capabilities, client) = (raw(&session.capabilities), raw(&session.client_info));
     object(&format!(
@@ -129,14 +113,10 @@ fn env(turn: &Turn<'_>) -> Result<Outcome, Stop> {
     }
     let Arguments { name } = turn.arguments()?;
     let Some(name) = name else {
-        let mut names: Vec<String> = std::env::vars_os()
-            .map(|(name, _)| quote(&name.to_string_lossy()))
-            .collect();
+        let mut names: Vec<String> =
+            std::env::vars_os().map(|(name, _)| quote(&name.to_string_lossy())).collect();
         names.sort();
-        return Ok(object(&format!(
-            r#"{{"names":{}}}"#,
-            list(names.into_iter())
-        )));
+        return Ok(object(&format!(r#"{{"names":{}}}"#, list(names.into_iter()))));
     };
     Ok(match std::env::var_os(&name) {
         Some(value) => text(&value.to_string_lossy()),

@@ -59,12 +59,7 @@ fn crash(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         #[serde(default)]
         answer_first: bool,
     }
-    let Arguments {
-        code,
-        signal,
-        after_ms,
-        answer_first,
-    } = turn.arguments()?;
+    let Arguments { code, signal, after_ms, answer_first } = turn.arguments()?;
     let Ok(signal) = signal.map(Signal::try_from).transpose() else {
         return Ok(tool_error("there is no such signal"));
     };
@@ -86,9 +81,7 @@ fn crash(turn: &Turn<'_>) -> Result<Outcome, Stop> {
 
 /// Ends the process.
 fn die(code: i32, signal: Option<Signal>) {
-    let Some(signal) = signal else {
-        std::process::exit(code)
-    };
+    let Some(signal) = signal else { std::process::exit(code) };
     // A crash on purpose shall not leave a core file.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _ = kill(nix::unistd::getpid(), signal);

@@ -36,16 +36,9 @@ const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Every tool, in the order of `tools/list`.
 fn all() -> impl Iterator<Item = &'static Tool> {
-    [
-        content::TOOLS,
-        questions::TOOLS,
-        notices::TOOLS,
-        echo::TOOLS,
-        insight::TOOLS,
-        mischief::TOOLS,
-    ]
-    .into_iter()
-    .flatten()
+    [content::TOOLS, questions::TOOLS, notices::TOOLS, echo::TOOLS, insight::TOOLS, mischief::TOOLS]
+        .into_iter()
+        .flatten()
 }
 
 /// One call of one tool.
@@ -132,11 +125,7 @@ pub(crate) fn call(
     };
     let Some(tool) = all().find(|tool| tool.name == read.name) else {
         let message = format!("unknown tool: {}", read.name);
-        return Ok(Outcome::Error {
-            code: -32602,
-            message,
-            data: None,
-        });
+        return Ok(Outcome::Error { code: -32602, message, data: None });
     };
     let turn = Turn {
         server,
@@ -169,16 +158,11 @@ fn text(text: &str) -> Outcome {
 
 /// A result that is an error to the model, not to the protocol.
 fn tool_error(message: &str) -> Outcome {
-    Outcome::Result(format!(
-        r#"{{"content":[{}],"isError":true}}"#,
-        text_item(message)
-    ))
+    Outcome::Result(format!(r#"{{"content":[{}],"isError":true}}"#, text_item(message)))
 }
 
 /// A result of a raw object, as text and as structured content.
 fn object(raw: &str) -> Outcome {
     let item = text_item(raw);
-    Outcome::Result(format!(
-        r#"{{"content":[{item}],"structuredContent":{raw}}}"#
-    ))
+    Outcome::Result(format!(r#"{{"content":[{item}],"structuredContent":{raw}}}"#))
 }

@@ -94,11 +94,7 @@ pub(super) const TOOLS: &[Tool] = &[
             if subscribed || force {
                 turn.server.out.send(&updated(&uri));
             }
-            Ok(text(if subscribed {
-                "subscribed"
-            } else {
-                "not subscribed"
-            }))
+            Ok(text(if subscribed { "subscribed" } else { "not subscribed" }))
         },
     },
     Tool {
@@ -118,9 +114,7 @@ fn progress(turn: &Turn<'_>, done: u64, total: u64) {
         r#"{{"progressToken":{},"progress":{done},"total":{total},"message":"step {done} of {total}"}}"#,
         token.get()
     );
-    turn.server
-        .out
-        .send(&wire::notification("notifications/progress", &params));
+    turn.server.out.send(&wire::notification("notifications/progress", &params));
 }
 
 fn updated(uri: &str) -> String {
@@ -137,12 +131,7 @@ fn log(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         #[serde(default)]
         unasked: bool,
     }
-    let Arguments {
-        level,
-        message,
-        count,
-        unasked,
-    } = turn.arguments()?;
+    let Arguments { level, message, count, unasked } = turn.arguments()?;
     let data = quote(&message);
     for _ in 0..count.unwrap_or(1) {
         if unasked {
@@ -163,12 +152,7 @@ fn flood(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         kind: Option<String>,
         uri: Option<String>,
     }
-    let Arguments {
-        count,
-        bytes,
-        kind,
-        uri,
-    } = turn.arguments()?;
+    let Arguments { count, bytes, kind, uri } = turn.arguments()?;
     let uri = uri.unwrap_or_else(|| "test://watched-resource".to_owned());
     let data = quote(&filler(bytes));
     for done in 1..=count {
@@ -176,9 +160,7 @@ fn flood(turn: &Turn<'_>) -> Result<Outcome, Stop> {
             None | Some("message") => turn.server.log_unasked("info", &data),
             Some("updated") => turn.server.out.send(&updated(&uri)),
             Some("list_changed") => {
-                turn.server
-                    .out
-                    .send(&wire::notification("notifications/tools/list_changed", ""));
+                turn.server.out.send(&wire::notification("notifications/tools/list_changed", ""));
             }
             Some("progress") => progress(turn, done, count),
             Some(other) => return Ok(tool_error(&format!("there is no flood of {other}"))),

@@ -57,12 +57,9 @@ pub(super) const TOOLS: &[Tool] = &[
         run: |turn| {
             let Message { message } = turn.arguments()?;
             let message = message.as_deref().unwrap_or_default();
-            one(
-                turn,
-                ELICITATION,
-                elicitation(message, USER_SCHEMA),
-                |raw| format!("User response: {raw}"),
-            )
+            one(turn, ELICITATION, elicitation(message, USER_SCHEMA), |raw| {
+                format!("User response: {raw}")
+            })
         },
     },
     Tool {
@@ -71,12 +68,7 @@ pub(super) const TOOLS: &[Tool] = &[
         input_schema: NO_ARGUMENTS,
         run: |turn| {
             let message = "Please review and update the form fields with defaults";
-            one(
-                turn,
-                ELICITATION,
-                elicitation(message, DEFAULTS_SCHEMA),
-                completed,
-            )
+            one(turn, ELICITATION, elicitation(message, DEFAULTS_SCHEMA), completed)
         },
     },
     Tool {
@@ -85,12 +77,7 @@ pub(super) const TOOLS: &[Tool] = &[
         input_schema: NO_ARGUMENTS,
         run: |turn| {
             let message = "Please select options from the enum fields";
-            one(
-                turn,
-                ELICITATION,
-                elicitation(message, ENUMS_SCHEMA),
-                completed,
-            )
+            one(turn, ELICITATION, elicitation(message, ENUMS_SCHEMA), completed)
         },
     },
     Tool {
@@ -137,29 +124,20 @@ fn multiple(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         (SAMPLING, sampling("What is the capital of France?")),
         (ROOTS, String::new()),
     ];
-    let (askable, lacking): (Vec<_>, Vec<_>) = wanted
-        .into_iter()
-        .partition(|(method, _)| missing(turn, method).is_none());
+    let (askable, lacking): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|(method, _)| missing(turn, method).is_none());
     let mut items: Vec<String> = lacking
         .iter()
         .filter_map(|(method, _)| missing(turn, method))
         .map(|refusal| text_item(&refusal))
         .collect();
     if askable.is_empty() {
-        return Ok(tool_error(
-            "The client declared none of elicitation, sampling and roots",
-        ));
+        return Ok(tool_error("The client declared none of elicitation, sampling and roots"));
     }
     let replies = turn.ask(&askable)?;
-    let answered = replies
-        .iter()
-        .any(|reply| matches!(reply, Reply::Result(_)));
+    let answered = replies.iter().any(|reply| matches!(reply, Reply::Result(_)));
     items.extend(askable.iter().zip(&replies).map(|((method, _), reply)| {
-        let verb = if matches!(reply, Reply::Result(_)) {
-            "answered"
-        } else {
-            "refused"
-        };
+        let verb = if matches!(reply, Reply::Result(_)) { "answered" } else { "refused" };
         text_item(&format!("{method} {verb}: {}", reply.raw()))
     }));
     let items = items.join(",");
@@ -177,12 +155,7 @@ fn ask(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         #[serde(default)]
         after_answer: bool,
     }
-    let Arguments {
-        kind,
-        message,
-        force,
-        after_answer,
-    } = turn.arguments()?;
+    let Arguments { kind, message, force, after_answer } = turn.arguments()?;
     let message = message.as_deref().unwrap_or("Please answer");
     let (method, params) = match kind.as_str() {
         "elicitation" => (ELICITATION, elicitation(message, USER_SCHEMA)),
@@ -201,10 +174,7 @@ fn ask(turn: &Turn<'_>) -> Result<Outcome, Stop> {
     let replies = turn.ask(&[(method, params)])?;
     if kind == "url" {
         let done = r#"{"elicitationId":"elicitation-1"}"#;
-        turn.server.out.send(&wire::notification(
-            "notifications/elicitation/complete",
-            done,
-        ));
+        turn.server.out.send(&wire::notification("notifications/elicitation/complete", done));
     }
     Ok(match replies.first() {
         Some(Reply::Result(raw)) => text(raw.get()),
@@ -243,10 +213,7 @@ fn sampling(prompt: &str) -> String {
 }
 
 fn elicitation(message: &str, schema: &str) -> String {
-    format!(
-        r#"{{"message":{},"requestedSchema":{schema}}}"#,
-        quote(message)
-    )
+    format!(r#"{{"message":{},"requestedSchema":{schema}}}"#, quote(message))
 }
 
 fn url_elicitation(message: &str) -> String {
@@ -266,12 +233,8 @@ fn model_text(raw: &str) -> String {
     struct Content {
         text: String,
     }
-    serde_json::from_str(raw).map_or_else(
-        |_| raw.to_owned(),
-        |Sampled {
-             content: Content { text },
-         }| text,
-    )
+    serde_json::from_str(raw)
+        .map_or_else(|_| raw.to_owned(), |Sampled { content: Content { text } }| text)
 }
 
 /// `action=…, content=…` of an elicitation result.
