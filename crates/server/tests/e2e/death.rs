@@ -112,6 +112,6 @@ async fn a_grandchild_does_not_outlive_a_crash() {
     let pid = answer["result"]["structuredContent"]["pid"].as_i64().expect("its process id");
     let pid = i32::try_from(pid).expect("process ids are small");
     assert!(standpipe_testkit::is_alive(pid));
-    check_error(&session.tool(2, "crash", json!({ "signal": 11 })).await, "11");
+    check_error(&session.tool(2, "crash", json!({ "signal": 6 })).await, "6");
     eventually("the grandchild's end", GENEROUS, move || !standpipe_testkit::is_alive(pid)).await;
 }
