@@ -14,7 +14,7 @@ def demo(_folder: Path) -> list[Step]:
         step("resources", "resources/list"),
         step("templates", "resources/templates/list"),
         step("prompts", "prompts/list"),
-        tool("echo", "echo", {"text": "żółw \u2028 🐢 \"quoted\" \\ back"}),
+        tool("echo", "echo", {"message": "żółw \u2028 🐢 \"quoted\" \\ back"}),
         tool("echo-missing", "echo"),
         tool("add", "add", {"a": 1, "b": 2.5}),
         tool("add-wrong", "add", {"a": "one", "b": 2}),
