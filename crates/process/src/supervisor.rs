@@ -102,9 +102,10 @@ pub(crate) struct Supervisor {
     halt: Option<Halt>,
     /// Who waits until nothing is left.
     stopped: Vec<oneshot::Sender<()>>,
-    /// Inputs that wait until the main process serves, oldest first. Like the two other queues of
-    /// inputs (`queue`, `Held::waiting`) it is bounded by the places in the input queue that they
-    /// go on holding: whoever sends more is refused there.
+    /// Inputs that wait until the main process serves, or sessions that wait for room, oldest first.
+    /// Like the two other queues of inputs (`queue`, `Held::waiting`) it is bounded by the places in
+    /// the input queue that they go on holding: whoever sends more is refused there. Sessions are
+    /// counted by the transports.
     held: VecDeque<(Input, Instant)>,
     /// Calls that wait for a side process, oldest first.
     queue: VecDeque<(Input, Instant)>,
@@ -214,6 +215,9 @@ impl Supervisor {
             return;
         }
         self.check_at = None;
+        if self.front.is_some() {
+            self.open_held(now);
+        }
         if self.is_draining() {
             return self.check_drain(now);
         }
@@ -225,6 +229,7 @@ impl Supervisor {
         let now = Instant::now();
         let check = match self.drains_until() {
             Some(until) => Some((now + DRAIN_CHECK).min(until)),
+            None if self.front.is_some() && !self.held.is_empty() => Some(now + own::ROOM_CHECK),
             None => self.has_to_check().then(|| now + CHECK),
         };
         // Set anew each time it would come earlier, and never put off.

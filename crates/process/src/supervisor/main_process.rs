@@ -199,6 +199,10 @@ impl Supervisor {
         if let Some(why) = self.refusal.clone() {
             return input.refuse(&self.fault(why));
         }
+        let wants_answer = matches!(input, Input::Open { .. } | Input::Request { .. });
+        if !wants_answer && self.phase == Phase::Idle {
+            return; // What nobody waits for is no reason to start.
+        }
         self.held.push_back((input, Instant::now()));
         self.demanded();
     }

@@ -4,6 +4,7 @@
 //! process: a service has either.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use standpipe_core::connection::{GateState, Input, Session};
 use standpipe_core::fault::FaultKind;
@@ -16,6 +17,12 @@ use super::{Held, Kind, Supervisor, jitter};
 use crate::instance::InstanceKey;
 use crate::life::{Ended, StopReason};
 use crate::terminate::StopLadder;
+
+/// How often a session that found no room is tried again, and for how long. Its place is mostly
+/// there already: a client may know that its call was answered, and open the next session, a moment
+/// before the supervisor sees that the process is unused.
+pub(super) const ROOM_CHECK: Duration = Duration::from_millis(10);
+const ROOM_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Supervisor {
     /// Lets sessions be opened.
@@ -41,23 +48,45 @@ impl Supervisor {
             return input.refuse(&self.fault(why));
         }
         if let Input::Open { .. } = input {
-            return self.open_own(&session, input);
+            if let Some(input) = self.open_own(&session, input) {
+                self.held.push_back((input, Instant::now()));
+            }
+            return;
         }
         // Its process has ended, and with it the session.
         session.end();
         input.refuse(&self.fault(FaultKind::SessionOver));
     }
 
-    fn open_own(&mut self, session: &Arc<Session>, input: Input) {
+    /// Tries those again that found no room.
+    pub(super) fn open_held(&mut self, now: Instant) {
+        for (input, since) in std::mem::take(&mut self.held) {
+            let session = Arc::clone(input.session());
+            if self.halt.is_some() {
+                input.refuse(&self.fault(FaultKind::Draining));
+            } else if session.is_over() {
+                input.refuse(&self.fault(FaultKind::SessionOver));
+            } else if let Some(input) = self.open_own(&session, input) {
+                if since + ROOM_PATIENCE > now {
+                    self.held.push_back((input, since));
+                } else {
+                    input.refuse(&self.fault(FaultKind::TooManyInstances));
+                }
+            }
+        }
+    }
+
+    /// Gives the input back when there is no room.
+    fn open_own(&mut self, session: &Arc<Session>, input: Input) -> Option<Input> {
         // Those on their way out are not counted: they make room.
         let own = |held: &&Held| matches!(held.kind, Kind::Own(_)) && !held.is_leaving();
         let own = self.instances.values().filter(own).count();
         if own >= self.setup.spec.limits.max_instances && !self.end_longest_idle() {
-            return input.refuse(&self.fault(FaultKind::TooManyInstances));
+            return Some(input);
         }
         let key = self.make(Kind::Own(Arc::clone(session)), Role::Own(Arc::clone(session)));
         let Some(held) = self.instances.get(&key) else {
-            return;
+            return Some(input);
         };
         session.set_own(Some(held.instance.inbox.clone()));
         // From here on the instance is told when the client ends, even before there is a child.
@@ -65,12 +94,13 @@ impl Supervisor {
         held.instance.inbox.forward(input);
         if session.is_over() {
             self.instances.remove(&key);
-            return;
+            return None;
         }
         if self.phase == Phase::Idle {
             self.phase = Phase::Starting;
         }
         self.begin(key);
+        None
     }
 
     /// Ends the session without an open stream that has been silent for the longest time. `false`
