@@ -4,6 +4,7 @@
 //! It has no test harness, because a process must have one thread when it enters the watchdog.
 
 #[cfg(target_os = "linux")]
+#[expect(dead_code, reason = "the other suites use the rest")]
 mod survivors;
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,5 @@
 //! Looks at the process table independently of the crate under test.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
