@@ -47,6 +47,8 @@ pub(crate) enum Control {
     },
     /// Close the child's stdin: it is asked to end.
     CloseStdin,
+    /// Close it if nobody uses the child, which only the instance knows for sure. Told which.
+    CloseIfUnused(oneshot::Sender<bool>),
     /// The child has ended. Answered when every open call has been.
     Ended { why: FaultKind, done: oneshot::Sender<()> },
     /// Serve these sessions too.
@@ -222,6 +224,13 @@ impl InstanceTask {
                 if let Some(child) = &mut self.child {
                     child.pipes.close_stdin();
                 }
+            }
+            Control::CloseIfUnused(told) => {
+                let used = self.mux.open_calls() > 0 || self.mux.subscriptions() > 0;
+                if !used && let Some(child) = &mut self.child {
+                    child.pipes.close_stdin();
+                }
+                let _gone = told.send(!used);
             }
             Control::Ended { why, done } => {
                 if let Some(child) = &mut self.child {

@@ -70,6 +70,13 @@ impl Plan {
         let _gone = self.news.send(News { key: self.instance.key, generation, event });
     }
 
+    /// Whether nobody uses the child, who is asked to end then. What comes later does not reach it.
+    async fn closes_unused(&self) -> bool {
+        let (told, unused) = oneshot::channel();
+        self.order(Control::CloseIfUnused(told)).await;
+        timeout(SETTLE, unused).await.is_ok_and(|unused| unused.unwrap_or(true))
+    }
+
     /// Tells how the child ends, and waits until the supervisor has drawn its conclusions.
     async fn announce(&self, ended: &Ended) {
         let (heard_to, heard) = oneshot::channel();
@@ -93,6 +100,8 @@ pub(crate) enum Event {
     Launched(u32),
     /// It serves.
     Ready,
+    /// It was to be stopped as unused, and is used: it goes on unless somebody says more.
+    StillUsed,
     /// It has ended, or has to; the clearing up goes on. Those whose calls were open have not been
     /// answered yet: whoever of them comes back must not be sent to this child again, so the answers
     /// wait until this was heard.
@@ -186,7 +195,7 @@ pub(crate) async fn live(mut plan: Plan) {
 fn ended(finish: &Finish, ready_at: Option<Instant>, start_timeout: Duration) -> Ended {
     let how = in_words(finish, start_timeout);
     let why = match (finish, ready_at) {
-        // What comes as an unused child is stopped has not been written to it.
+        // What comes when an unused child has been asked to end is not written to it.
         (Finish::Stopped(StopReason::Idle), _) | (Finish::Stopped(_), None) => FaultKind::Draining,
         (_, None) => FaultKind::StartFailed(Arc::clone(&how)),
         (_, Some(_)) => FaultKind::ChildGone(Arc::clone(&how)),
@@ -232,7 +241,16 @@ async fn serve(plan: &mut Plan, guard: &ProcessGuard, signals: &mut Signals) -> 
         tokio::select! {
             exit = guard.exited() => return Finish::Exited(exit),
             _ = &mut signals.open => return Finish::PipeClosed,
-            reason = stopped(&mut plan.stop) => return Finish::Stopped(reason),
+            reason = stopped(&mut plan.stop) => {
+                if reason != StopReason::Idle || plan.closes_unused().await {
+                    return Finish::Stopped(reason);
+                }
+                plan.tell(Event::StillUsed);
+                let answered = plan.stop.wait_for(|stop| *stop != Some(StopReason::Idle)).await;
+                if answered.is_err() {
+                    return Finish::Stopped(reason); // The supervisor is gone.
+                }
+            }
             () = sleep(USAGE_EVERY) => {}
         }
     }

@@ -41,6 +41,9 @@ use table::{Held, Kind};
 /// How often idle processes and inputs that wait too long are looked for.
 const CHECK: Duration = Duration::from_millis(500);
 
+/// How often room is looked for while somebody waits for it. Mostly it is announced.
+const ROOM_CHECK: Duration = Duration::from_millis(20);
+
 /// While draining, how often open calls are counted.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 
@@ -218,6 +221,7 @@ impl Supervisor {
         if self.front.is_some() {
             self.open_held(now);
         }
+        self.serve_queue();
         if self.is_draining() {
             return self.check_drain(now);
         }
@@ -229,7 +233,7 @@ impl Supervisor {
         let now = Instant::now();
         let check = match self.drains_until() {
             Some(until) => Some((now + DRAIN_CHECK).min(until)),
-            None if self.front.is_some() && !self.held.is_empty() => Some(now + own::ROOM_CHECK),
+            None if self.waits_for_room() => Some(now + ROOM_CHECK),
             None => self.has_to_check().then(|| now + CHECK),
         };
         // Set anew each time it would come earlier, and never put off.
@@ -239,7 +243,11 @@ impl Supervisor {
     }
 
     fn has_to_check(&self) -> bool {
-        !self.queue.is_empty() || !self.held.is_empty() || self.watches_idleness()
+        !self.held.is_empty() || self.watches_idleness()
+    }
+
+    fn waits_for_room(&self) -> bool {
+        !self.queue.is_empty() || (self.front.is_some() && !self.held.is_empty())
     }
 
     /// Changes what callers find at the gate.
@@ -261,7 +269,7 @@ impl Supervisor {
         let late = |(input, since): &mut (Input, Instant)| {
             *since + patience <= now || input.session().is_over()
         };
-        let held = take_if(&mut self.held, late);
+        let held = if self.front.is_none() { take_if(&mut self.held, late) } else { Vec::new() };
         let queued = take_if(&mut self.queue, late);
         let kinds = [(held, FaultKind::Starting), (queued, FaultKind::TooManyInstances)];
         for (inputs, kind) in kinds {

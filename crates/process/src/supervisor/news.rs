@@ -6,6 +6,7 @@
 
 use standpipe_core::fault::FaultKind;
 use standpipe_core::policy::Ending;
+use standpipe_core::status::Phase;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::time::Duration;
@@ -28,6 +29,13 @@ impl Supervisor {
             Event::Ready => {
                 life.ready = true;
                 self.ready(news.key);
+            }
+            Event::StillUsed => {
+                let is_main = matches!(held.kind, Kind::Main);
+                held.touch();
+                if held.keep() && is_main && self.phase == Phase::Draining {
+                    self.main_ready();
+                }
             }
             Event::Ending { ended, heard } => {
                 life.ended = true;

@@ -18,11 +18,10 @@ use crate::instance::InstanceKey;
 use crate::life::{Ended, StopReason};
 use crate::terminate::StopLadder;
 
-/// How often a session that found no room is tried again, and for how long. Its place is mostly
-/// there already: a client may know that its call was answered, and open the next session, a moment
-/// before the supervisor sees that the process is unused.
-pub(super) const ROOM_CHECK: Duration = Duration::from_millis(10);
-const ROOM_PATIENCE: Duration = Duration::from_millis(200);
+/// So long a session is tried again that found no room. Its place is mostly there already: a client
+/// knows that its call was answered, and opens the next session, a moment before the supervisor sees
+/// that the process is unused.
+const MOMENT: Duration = Duration::from_millis(200);
 
 impl Supervisor {
     /// Lets sessions be opened.
@@ -48,45 +47,48 @@ impl Supervisor {
             return input.refuse(&self.fault(why));
         }
         if let Input::Open { .. } = input {
-            if let Some(input) = self.open_own(&session, input) {
-                self.held.push_back((input, Instant::now()));
-            }
-            return;
+            let now = Instant::now();
+            self.held.push_back((input, now));
+            return self.open_held(now);
         }
         // Its process has ended, and with it the session.
         session.end();
         input.refuse(&self.fault(FaultKind::SessionOver));
     }
 
-    /// Tries those again that found no room.
+    /// Opens the sessions that wait, as far as there is room.
     pub(super) fn open_held(&mut self, now: Instant) {
+        let mut coming = self.own(true);
         for (input, since) in std::mem::take(&mut self.held) {
             let session = Arc::clone(input.session());
             if self.halt.is_some() {
                 input.refuse(&self.fault(FaultKind::Draining));
             } else if session.is_over() {
                 input.refuse(&self.fault(FaultKind::SessionOver));
-            } else if let Some(input) = self.open_own(&session, input) {
-                if since + ROOM_PATIENCE > now {
-                    self.held.push_back((input, since));
-                } else {
-                    input.refuse(&self.fault(FaultKind::TooManyInstances));
-                }
+            } else if self.own(true) + self.own(false) < self.setup.spec.limits.max_instances {
+                self.open_own(&session, input);
+            } else if coming > 0 || self.end_longest_idle() {
+                // Its place comes to it when the process has ended.
+                coming = coming.saturating_sub(1);
+                self.held.push_back((input, since));
+            } else if since + MOMENT > now {
+                self.held.push_back((input, since));
+            } else {
+                input.refuse(&self.fault(FaultKind::TooManyInstances));
             }
         }
     }
 
-    /// Gives the input back when there is no room.
-    fn open_own(&mut self, session: &Arc<Session>, input: Input) -> Option<Input> {
-        // Those on their way out are not counted: they make room.
-        let own = |held: &&Held| matches!(held.kind, Kind::Own(_)) && !held.is_leaving();
-        let own = self.instances.values().filter(own).count();
-        if own >= self.setup.spec.limits.max_instances && !self.end_longest_idle() {
-            return Some(input);
-        }
+    /// How many sessions have a process that is on its way out, or that is not.
+    fn own(&self, leaving: bool) -> usize {
+        let own = self.instances.values().filter(|held| matches!(held.kind, Kind::Own(_)));
+        own.filter(|held| held.is_leaving() == leaving).count()
+    }
+
+    fn open_own(&mut self, session: &Arc<Session>, input: Input) {
         let key = self.make(Kind::Own(Arc::clone(session)), Role::Own(Arc::clone(session)));
         let Some(held) = self.instances.get(&key) else {
-            return Some(input);
+            return;
         };
         session.set_own(Some(held.instance.inbox.clone()));
         // From here on the instance is told when the client ends, even before there is a child.
@@ -94,13 +96,12 @@ impl Supervisor {
         held.instance.inbox.forward(input);
         if session.is_over() {
             self.instances.remove(&key);
-            return None;
+            return;
         }
         if self.phase == Phase::Idle {
             self.phase = Phase::Starting;
         }
         self.begin(key);
-        None
     }
 
     /// Ends the session without an open stream that has been silent for the longest time. `false`
@@ -158,5 +159,6 @@ impl Supervisor {
         if self.halt.is_none() && !matches!(self.phase, Phase::Backoff | Phase::CrashLoop) {
             self.open_front();
         }
+        self.open_held(Instant::now());
     }
 }

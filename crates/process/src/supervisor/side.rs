@@ -24,6 +24,15 @@ use crate::terminate::StopLadder;
 /// A side process that is not used for this long is ended, unless the service says otherwise.
 const SIDE_IDLE: Duration = Duration::from_mins(1);
 
+/// A session's call that comes while its side process is busy waits so long before it gets another
+/// one: a client knows that its call was answered a moment before the supervisor sees it.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// Side processes on their way out, whose places nobody has been promised.
+struct Room {
+    coming: usize,
+}
+
 /// What a side process is for.
 pub(super) struct Side {
     owner: Arc<Session>,
@@ -45,40 +54,65 @@ impl Supervisor {
         if self.refuses() {
             return input.refuse(&self.fault(FaultKind::Draining));
         }
-        if let Some(input) = self.try_place(input) {
-            self.queue.push_back((input, Instant::now()));
+        self.queue.push_back((input, Instant::now()));
+        self.serve_queue();
+    }
+
+    /// Gives those that wait a process, as far as there are any, in the order in which they came.
+    pub(super) fn serve_queue(&mut self) {
+        if self.is_halting() {
+            return;
+        }
+        let mut room = Room { coming: self.sides(Held::is_leaving).count() };
+        for (input, since) in std::mem::take(&mut self.queue) {
+            let session = Arc::clone(input.session());
+            if session.is_over() {
+                input.refuse(&self.fault(FaultKind::SessionOver));
+                continue;
+            }
+            let Some(key) = self.side_for(&session, since, &mut room) else {
+                match self.recent_side_failure() {
+                    Some(why) => input.refuse(&self.fault(why)),
+                    None => self.queue.push_back((input, since)),
+                }
+                continue;
+            };
+            let Some(held) = self.instances.get_mut(&key) else {
+                continue;
+            };
+            if let Kind::Side(side) = &mut held.kind {
+                side.busy = true;
+            }
+            held.give(input);
         }
     }
 
-    /// Gives the input back when there is no place for it now.
-    fn try_place(&mut self, input: Input) -> Option<Input> {
-        let session = Arc::clone(input.session());
-        if session.is_over() {
-            input.refuse(&self.fault(FaultKind::SessionOver));
+    /// A process for a call of this session that has waited since then. `None`: not now.
+    fn side_for(
+        &mut self,
+        session: &Arc<Session>,
+        since: Instant,
+        room: &mut Room,
+    ) -> Option<InstanceKey> {
+        if let Some(key) = self.free_side_of(session) {
+            return Some(key);
+        }
+        let soon_free = self.sides(Held::is_ready).any(|side| is_of(session, &side.owner));
+        if soon_free && since + MOMENT > Instant::now() {
             return None;
         }
-        if self.is_halting() {
-            return Some(input);
+        if self.recent_side_failure().is_some() {
+            return None;
         }
-        let key = match self.free_side_of(&session) {
-            Some(key) => key,
-            None if let Some(why) = self.recent_side_failure() => {
-                input.refuse(&self.fault(why));
-                return None;
-            }
-            None if self.side_count() < self.setup.spec.limits.side_processes => {
-                self.make_side(&session)
-            }
-            None if self.end_free_side() => self.make_side(&session),
-            None => return Some(input),
-        };
-        let Some(held) = self.instances.get_mut(&key) else {
-            return Some(input);
-        };
-        if let Kind::Side(side) = &mut held.kind {
-            side.busy = true;
+        if self.sides(|_| true).count() < self.setup.spec.limits.side_processes {
+            return Some(self.make_side(session));
         }
-        held.give(input);
+        if room.coming > 0 {
+            room.coming -= 1;
+        } else {
+            // Whose place this is comes to it when the process has ended.
+            self.end_free_side();
+        }
         None
     }
 
@@ -92,13 +126,11 @@ impl Supervisor {
         free.map(|(key, _)| *key)
     }
 
-    /// Those on their way out are not counted: they make room.
-    fn side_count(&self) -> usize {
-        let sides = self.instances.values().filter(|held| match &held.kind {
-            Kind::Side(side) => !side.dedicated && !held.is_leaving(),
-            _ => false,
-        });
-        sides.count()
+    fn sides(&self, which: impl Fn(&Held) -> bool) -> impl Iterator<Item = &Side> {
+        self.instances.values().filter_map(move |held| match &held.kind {
+            Kind::Side(side) if !side.dedicated && which(held) => Some(side),
+            _ => None,
+        })
     }
 
     /// Starts that fail are not tried with each call anew.
@@ -121,15 +153,15 @@ impl Supervisor {
         key
     }
 
-    /// Ends the side process that has been free for the longest time, to make room. `false` when
-    /// all are busy.
-    fn end_free_side(&mut self) -> bool {
+    /// Ends the side process that has been free for the longest time, if any is, to make room.
+    fn end_free_side(&mut self) {
         let free = self.instances.values().filter(|held| match &held.kind {
             Kind::Side(side) => !side.busy && !side.dedicated && held.is_ready(),
             _ => false,
         });
-        let longest = free.min_by_key(|held| held.last_used());
-        longest.inspect(|held| held.stop(StopReason::Idle)).is_some()
+        if let Some(longest) = free.min_by_key(|held| held.last_used()) {
+            longest.stop(StopReason::Idle);
+        }
     }
 
     pub(super) fn side_is_free(&mut self, key: InstanceKey) {
@@ -137,14 +169,6 @@ impl Supervisor {
             side.busy = false;
         }
         self.serve_queue();
-    }
-
-    pub(super) fn serve_queue(&mut self) {
-        for (input, since) in std::mem::take(&mut self.queue) {
-            if let Some(input) = self.try_place(input) {
-                self.queue.push_back((input, since));
-            }
-        }
     }
 
     /// A side process has ended or has to.

@@ -71,15 +71,29 @@ impl Held {
         self.life.as_ref()?.pid
     }
 
-    /// Tells its child to end. The first reason counts.
+    /// Tells its child to end. The first reason counts, but for one that may be withdrawn.
     pub(super) fn stop(&self, reason: StopReason) {
         if let Some(life) = &self.life {
             life.stop.send_if_modified(|stop| {
-                let first = stop.is_none();
-                *stop = stop.or(Some(reason));
-                first
+                let counts = matches!(stop, None | Some(StopReason::Idle));
+                if counts {
+                    *stop = Some(reason);
+                }
+                counts
             });
         }
+    }
+
+    /// Withdraws that it is stopped as unused. `false` when it has to end for another reason.
+    pub(super) fn keep(&self) -> bool {
+        let Some(life) = &self.life else { return false };
+        life.stop.send_if_modified(|stop| {
+            let idle = *stop == Some(StopReason::Idle);
+            if idle {
+                *stop = None;
+            }
+            idle
+        })
     }
 
     pub(super) fn activity(&self) -> &Activity {

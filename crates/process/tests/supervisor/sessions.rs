@@ -7,7 +7,7 @@ use standpipe_core::service::Sharing;
 use standpipe_core::status::Phase;
 
 use crate::client::{ASKABLE, Client, Failure};
-use crate::world::{World, status_where, until};
+use crate::world::{AtMost, World, status_where, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_session_has_a_process_and_ends_with_it() {
@@ -62,6 +62,25 @@ async fn the_longest_idle_detached_session_makes_room() {
     first.session.end();
     status_where(&service, |status| status.instances == 1).await;
     Client::open(&service).await.map(drop).unwrap();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_come_and_go_within_the_bound() {
+    let world = World::new();
+    let service = world.fixture(|spec| {
+        spec.sharing = Sharing::Session;
+        spec.limits.max_instances = 3;
+    });
+    let bound = AtMost::instances(&service, 3);
+    for number in 0..30 {
+        // Nobody ends its session, so each makes room by being the longest idle.
+        let client = Client::open(&service).await.unwrap();
+        let arguments = format!(r#"{{"number":{number}}}"#);
+        assert_eq!(client.text("echo", &arguments).await, arguments);
+    }
+    bound.held().await;
+    assert_eq!(service.status().generation, 30);
     world.end().await;
 }
 

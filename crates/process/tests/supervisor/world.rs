@@ -127,3 +127,25 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
         sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// Looks at the status all the time until it is dropped, and fails where more processes run.
+pub(crate) struct AtMost(tokio::task::JoinHandle<()>);
+
+impl AtMost {
+    pub(crate) fn instances(service: &Service, most: usize) -> Self {
+        let service = service.clone();
+        Self(tokio::spawn(async move {
+            loop {
+                let status = service.status();
+                assert!(status.instances <= most, "{status:?}");
+                sleep(Duration::from_millis(1)).await;
+            }
+        }))
+    }
+
+    /// Ends the watch.
+    pub(crate) async fn held(self) {
+        self.0.abort();
+        assert!(self.0.await.unwrap_err().is_cancelled(), "there were more");
+    }
+}
