@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+#[expect(dead_code, reason = "the other suites use the rest")]
 mod survivors;
 
 use std::time::Duration;
