@@ -351,8 +351,16 @@ impl Mux {
 }
 
 impl std::ops::Drop for Mux {
-    /// Sessions outlive the instance, which need not be told of their end any more.
+    /// Whatever ends the owner, nobody waits for a table that is gone. Sessions outlive it and need
+    /// not tell it of their end any more.
     fn drop(&mut self) {
+        self.child_ended(FaultKind::Draining);
+        let gone = self.fault(FaultKind::Draining);
+        for note in self.take_notes() {
+            if let Note::NeedsSide(input) | Note::Misrouted(input) = note {
+                input.refuse(&gone);
+            }
+        }
         for session in self.sessions.values() {
             session.unseen_by(&self.inbox);
         }

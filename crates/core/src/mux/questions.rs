@@ -92,6 +92,9 @@ impl Mux {
             (None, Some(call)) => &call.session,
             (None, None) => return Err(Refusal::NoCall),
         };
+        if session.is_over() {
+            return Err(Refusal::Unanswered);
+        }
         let id = session.id();
         let is_its = |call: &u64| self.client_call(*call).is_some_and(|c| c.session.id() == id);
         if !self.asking.iter().all(is_its) || self.abandoned.others_may_ask(id, now) {

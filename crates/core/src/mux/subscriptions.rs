@@ -86,8 +86,9 @@ impl Mux {
         let asked = std::iter::once(session).chain(waiting.iter().map(|waiting| &waiting.session));
         if let Outcome::Result(result) = outcome {
             watched.answer = Some(result.clone());
-            // Not those that have unsubscribed meanwhile.
-            let still = asked.filter(|session| session.subscribes(uri));
+            // Not those that have unsubscribed meanwhile, or are served by another process by now.
+            let here = |session: &&Arc<Session>| self.sessions.contains_key(&session.id());
+            let still = asked.filter(here).filter(|session| session.subscribes(uri));
             watched.subscribers.extend(still.map(|session| session.id()));
             if watched.subscribers.is_empty() {
                 self.resources.remove(uri);

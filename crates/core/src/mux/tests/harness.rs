@@ -120,6 +120,11 @@ impl Stream {
         assert_eq!(self.all(), Vec::<String>::new());
     }
 
+    /// Whether nothing will come any more.
+    pub(super) fn is_over(&mut self) -> bool {
+        matches!(self.0.poll_next(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(None)))
+    }
+
     /// Whether it was ended because its request was cancelled.
     pub(super) fn was_cancelled(&self) -> bool {
         self.0.was_cancelled()

@@ -230,3 +230,52 @@ fn the_owner_of_a_process_can_subscribe_and_log_there() {
     h.child(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
     assert_eq!((a.get.all().len(), b.get.all().len()), (1, 0));
 }
+
+#[test]
+fn an_owner_that_has_left_is_not_asked() {
+    let (mut h, a, _b, _streams) = dedicated();
+    h.end(&a);
+    h.sent();
+    h.notes();
+    h.child(ROOTS);
+    assert_eq!(h.notes(), ["Refused(Unanswered)"]);
+    assert!(code_of(&h.sent_one()) < 0);
+}
+
+#[test]
+fn those_who_have_nothing_open_in_a_process_that_was_given_away_forget_it() {
+    let mut h = Harness::main();
+    let (a, b) = (h.client(EVERYTHING), h.client(NOTHING));
+    let mut pending = h.ask(&a, "1", "resources/subscribe", r#"{"uri":"u:a"}"#);
+    let mut waiting = h.ask(&b, "1", "resources/subscribe", r#"{"uri":"u:a"}"#);
+    let subscribing = id_of(&h.sent_one());
+    let mut to_a = h.call(&a, "2", "t");
+    h.sent();
+    h.child(ROOTS);
+    let number = id_of(&to_a.only());
+    assert!(h.answer(&a, &format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{"roots":[]}}}}"#)));
+    assert_eq!(code_of(&waiting.only()), i64::from(code::UNAVAILABLE), "to be tried again");
+    assert!(b.session.others_than(&Harness::main().inbox).is_empty());
+    h.child(&format!(r#"{{"jsonrpc":"2.0","id":{subscribing},"result":{{}}}}"#));
+    assert!(pending.only().contains("result"));
+    assert_eq!(h.mux.subscribers_of("u:a").len(), 1);
+}
+
+#[test]
+fn nobody_waits_for_a_table_that_is_gone() {
+    let mut h = Harness::main();
+    let (a, b) = (h.client(EVERYTHING), h.client(EVERYTHING));
+    h.world.marks.mark("tools/call", "marked");
+    let mut streams = [h.call(&a, "1", "t"), h.call(&b, "1", "marked")];
+    drop(h.mux);
+    for stream in &mut streams {
+        assert_eq!(code_of(&stream.only()), i64::from(code::UNAVAILABLE));
+    }
+    let world = Arc::new(World::new());
+    let a = world.session(EVERYTHING);
+    let mut h = Harness::idle(&world, Role::Own(Arc::clone(&a.session)));
+    let mut opened = h.open(&a);
+    drop(h.mux);
+    code_of(&opened.only());
+    assert!(a.session.is_over());
+}
