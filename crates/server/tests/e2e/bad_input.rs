@@ -107,7 +107,7 @@ async fn a_body_of_many_lines_stays_one_message() {
     let _turn = together().await;
     let standpipe = Standpipe::fixture(&[]);
     let session = Client::connect(&standpipe.url("/mcp")).await;
-    let hidden = r#"{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"session_state","arguments":{"value":"smuggled"}}}"#;
+    let hidden = r#"{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"session_state","arguments":{"set":"smuggled"}}}"#;
     for line_end in ["\n", "\r\n", "\r"] {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{{"name":"echo","arguments":{{"a":{line_end}{hidden}{line_end}}}}}}}"#

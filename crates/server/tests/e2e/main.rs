@@ -6,6 +6,7 @@ mod bad_headers;
 mod bad_input;
 mod crossed;
 mod death;
+mod isolation;
 mod limits;
 mod nasty;
 mod rmcp;

@@ -1,6 +1,9 @@
 //! Reads an event stream from a response, one event at a time.
 
 use reqwest::Response;
+use serde_json::Value;
+
+use super::in_time;
 
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +44,25 @@ impl Events {
             self.unread.extend_from_slice(&self.response.chunk().await.ok()??);
         }
     }
+
+    /// The next event that has data, as a message; `None` when the stream has ended.
+    pub(crate) async fn message(&mut self) -> Option<Value> {
+        loop {
+            let Event { data, .. } = self.next().await?;
+            if !data.is_empty() {
+                return Some(parse_json(&data));
+            }
+        }
+    }
+
+    /// The next message, which has to come.
+    pub(crate) async fn next_message(&mut self) -> Value {
+        in_time("a message", self.message()).await.expect("the stream is open")
+    }
+}
+
+fn parse_json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
 }
 
 /// One block of lines; `None` when there is nothing in it but comments.

@@ -108,9 +108,29 @@ impl Client {
         text_of(&self.tool(id, name, arguments).await)
     }
 
+    /// Answers a question, which must be taken.
+    pub(crate) async fn respond(&self, id: &Value, result: impl Into<Value>) {
+        let result = result.into();
+        let message = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+        let response = self.post(message.to_string()).await;
+        assert_eq!(response.status(), 202, "{message}");
+    }
+
+    /// Takes up a stream that was lost after this event.
+    pub(crate) async fn resume(&self, last_event: &str) -> Events {
+        self.get(Some(last_event)).await
+    }
+
     /// Opens the session's general stream.
     pub(crate) async fn listen(&self) -> Events {
-        let request = self.builder(Method::GET).header(ACCEPT, "text/event-stream");
+        self.get(None).await
+    }
+
+    async fn get(&self, last_event: Option<&str>) -> Events {
+        let mut request = self.builder(Method::GET).header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_event {
+            request = request.header("last-event-id", id);
+        }
         let response = in_time("the stream", request.send()).await.expect("the server is there");
         assert_eq!(response.status(), 200);
         Events::new(response)
@@ -140,12 +160,7 @@ impl Answer {
     pub(crate) async fn next(&mut self) -> Option<Value> {
         let text = match self {
             Self::Body(response) => in_time("a body", response.take()?.text()).await.ok()?,
-            Self::Stream(events) => loop {
-                let event = in_time("an event", events.next()).await?;
-                if !event.data.is_empty() {
-                    break event.data;
-                }
-            },
+            Self::Stream(events) => return in_time("an event", events.message()).await,
         };
         Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}")))
     }
