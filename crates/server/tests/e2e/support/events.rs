@@ -22,25 +22,30 @@ pub(crate) struct Event {
 pub(crate) struct Events {
     response: Response,
     unread: Vec<u8>,
+    /// So much of it holds no end of an event; large events come in many parts.
+    searched: usize,
 }
 
 impl Events {
     /// Reads the body of `response`, which must be an event stream.
     pub(crate) fn new(response: Response) -> Self {
-        Self { response, unread: Vec::new() }
+        Self { response, unread: Vec::new(), searched: 0 }
     }
 
     /// The next event; comments are passed over; `None` when the stream has ended, however it did.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(end) = find(&self.unread, b"\n\n") {
-                let rest = self.unread.split_off(end + 2);
+            if let Some(end) = find(&self.unread[self.searched..], b"\n\n") {
+                let rest = self.unread.split_off(self.searched + end + 2);
                 let block = std::mem::replace(&mut self.unread, rest);
+                self.searched = 0;
                 if let Some(event) = parse(&block) {
                     return Some(event);
                 }
                 continue;
             }
+            // The end may have come in half.
+            self.searched = self.unread.len().saturating_sub(1);
             self.unread.extend_from_slice(&self.response.chunk().await.ok()??);
         }
     }
