@@ -28,9 +28,6 @@ else:
     from mcp.client.session import ClientSession
     from mcp.shared.exceptions import McpError as MCPError
 
-# How long a script waits for progress that was promised but not yet delivered, in seconds.
-PROGRESS_DEADLINE = 10
-
 
 def write(line: dict[str, Any]) -> None:
     print(json.dumps(line, sort_keys=True, ensure_ascii=False, separators=(",", ":")), flush=True)
@@ -127,21 +124,20 @@ async def outcome_of(client: Any, step: dict[str, Any]) -> dict[str, Any]:
     async def on_progress(value: float, total: float | None, message: str | None) -> None:
         progress.append({"progress": value, "total": total, "message": message})
 
-    wanted = step.get("progress")
+    wanted = step.get("progress", False)
     try:
-        result = await call(client, step["method"], step.get("params", {}), on_progress if wanted is not None else None)
+        result = await call(client, step["method"], step.get("params", {}), on_progress if wanted else None)
         outcome: dict[str, Any] = {"result": dump(result)}
     except MCPError as error:
         outcome = {"error": dump(error.error)}
     except Exception as error:  # What the SDK itself objects to belongs to the transcript as well.
         outcome = {"exception": f"{type(error).__name__}: {error}"}
-    if wanted is None:
+    if not wanted:
         return outcome
-    with anyio.move_on_after(PROGRESS_DEADLINE):
-        while len(progress) < wanted:
-            await anyio.sleep(0.005)
-    # An SDK may drop what it reads together with the answer, so a script counts on all but the last.
-    return {**outcome, "progress": progress[:wanted]}
+    # An SDK may drop progress that it reads together with the answer, and how much that is depends on the
+    # machine's load; so what came is judged here. The raw client of these suites compares every notification.
+    rising = all(one["progress"] < other["progress"] for one, other in zip(progress, progress[1:]))
+    return {**outcome, "progress": "rising" if progress and rising else progress}
 
 
 async def run(kind: str, target: dict[str, Any], script: dict[str, Any]) -> None:

@@ -17,9 +17,6 @@ export const CAPABILITIES = {
   roots: { listChanged: true },
 };
 
-/** How long a script may wait for progress that was promised but not yet delivered, in ms. */
-const PROGRESS_DEADLINE_MS = 10_000;
-
 export function readArguments() {
   const found = {};
   for (let i = 2; i < process.argv.length; i += 2) {
@@ -82,12 +79,14 @@ async function outcomeOf(step, calls) {
       : { error: { code: error.code, message: error.message, ...(error.data === undefined ? {} : { data: error.data }) } };
   }
   if (options === undefined) return outcome;
-  const deadline = Date.now() + PROGRESS_DEADLINE_MS;
-  while (progress.length < step.progress && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  // An SDK drops what it reads together with the answer, so a script counts on all but the last.
-  return { ...outcome, progress: progress.slice(0, step.progress) };
+  return { ...outcome, progress: verdictOn(progress) };
+}
+
+// An SDK drops progress that it reads together with the answer, and how much that is depends on the
+// machine's load; so what came is judged here. The raw client of these suites compares every notification.
+function verdictOn(progress) {
+  const rising = progress.every((update, at) => at === 0 || update.progress > progress[at - 1].progress);
+  return progress.length > 0 && rising ? 'rising' : progress;
 }
 
 function lastText(messages) {

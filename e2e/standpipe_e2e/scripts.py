@@ -18,7 +18,7 @@ def demo(_folder: Path) -> list[Step]:
         tool("echo-missing", "echo"),
         tool("add", "add", {"a": 1, "b": 2.5}),
         tool("add-wrong", "add", {"a": "one", "b": 2}),
-        tool("countdown", "countdown", {"steps": 3, "delay_ms": 40}, progress=2),
+        tool("countdown", "countdown", {"steps": 3, "delay_ms": 250}, progress=True),
         tool("greet", "greet"),
         tool("unknown-tool", "no-such-tool"),
         step("read", "resources/read", {"uri": "demo://about"}),
@@ -35,7 +35,7 @@ def demo_raw(_folder: Path) -> list[Step]:
     return [
         step("unknown-method", "no/such/method"),
         step("level-debug", "logging/setLevel", {"level": "debug"}),
-        tool("countdown-logged", "countdown", {"steps": 2, "delay_ms": 20}, progress=2, messages=True),
+        tool("countdown-logged", "countdown", {"steps": 2, "delay_ms": 20}, progress=True, messages=True),
         step("level-wrong", "logging/setLevel", {"level": "loud"}),
     ]
 
@@ -52,7 +52,7 @@ def fixture(_folder: Path) -> list[Step]:
         tool("embedded", "test_embedded_resource"),
         tool("mixed", "test_multiple_content_types"),
         tool("error", "test_error_handling"),
-        tool("progress", "test_tool_with_progress", progress=2),
+        tool("progress", "progress", {"steps": 3, "delay_ms": 250}, progress=True),
         tool("sampling", "test_sampling", {"prompt": "what now?"}),
         tool("elicitation", "test_elicitation", {"message": "who are you?"}),
         tool("unknown-tool", "no-such-tool"),
@@ -84,6 +84,7 @@ def fixture_raw(_folder: Path) -> list[Step]:
             "method": "tools/call",
             "raw": '{"_meta":{"progressToken":7},"name":"progress","arguments":{"steps":2,"delay_ms":1}}',
         },
+        tool("progress-of-100", "test_tool_with_progress", progress=True),
         step("no-params-tool", "tools/call"),
         step("level-debug", "logging/setLevel", {"level": "debug"}),
         tool("logged", "test_tool_with_logging", messages=True),
@@ -106,7 +107,7 @@ def everything(_folder: Path) -> list[Step]:
         tool("links", "get-resource-links", {"count": 3}),
         tool("structured", "get-structured-content", {"location": "Chicago"}),
         tool("structured-wrong", "get-structured-content", {"location": "Atlantis"}),
-        tool("progress", "trigger-long-running-operation", {"duration": 0.2, "steps": 4}, progress=3),
+        tool("progress", "trigger-long-running-operation", {"duration": 1, "steps": 4}, progress=True),
         tool("sampling", "trigger-sampling-request", {"prompt": "what now?", "maxTokens": 7}),
         tool("elicitation", "trigger-elicitation-request"),
         tool("url-elicitation", "trigger-url-elicitation", {"url": "https://example.org/open", "elicitationId": "fixed-1"}),
