@@ -33,6 +33,12 @@ use tokio_util::task::TaskTracker;
 /// the client's side.
 const BACKLOG: u32 = 1024;
 
+/// A client that acknowledges nothing for this long, in milliseconds, is gone without having said
+/// so: its connection ends, and its event streams with it. Comments on those make sure that there
+/// is something to acknowledge.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MS: u32 = 120_000;
+
 /// After an error that is nobody's in particular, accepting rests this long.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
@@ -127,6 +133,8 @@ impl Acceptor {
     {
         // Small answers must not wait for the client's acknowledgement of the last one.
         let _harmless = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _harmless = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MS);
         let count = self.runtimes.len().max(1);
         *turn = (*turn + 1) % count;
         let Some(runtime) = self.runtimes.get(*turn).filter(|_| count > 1) else {

@@ -122,8 +122,13 @@ struct Shared {
 }
 
 /// The other end of an [`Inbox`].
+///
+/// Dropping it answers what nobody has taken.
 #[derive(Debug)]
-pub struct Deliveries(mpsc::UnboundedReceiver<Input>);
+pub struct Deliveries {
+    service: Arc<str>,
+    receiver: mpsc::UnboundedReceiver<Input>,
+}
 
 /// Makes the way into an instance of `service`.
 pub fn inbox(service: &Arc<str>, limits: InboxLimits) -> (Inbox, Deliveries) {
@@ -135,7 +140,7 @@ pub fn inbox(service: &Arc<str>, limits: InboxLimits) -> (Inbox, Deliveries) {
         limits,
         sender,
     };
-    (Inbox(Arc::new(shared)), Deliveries(receiver))
+    (Inbox(Arc::new(shared)), Deliveries { service: Arc::clone(service), receiver })
 }
 
 /// A place in a child's input queue, held until the message has been written to the child.
@@ -257,11 +262,22 @@ impl Inbox {
 impl Deliveries {
     /// The next input; `None` when nobody can send any more. Cancel safe.
     pub async fn next(&mut self) -> Option<Input> {
-        self.0.recv().await
+        self.receiver.recv().await
     }
 
     /// The next input if one is there already.
     pub fn try_next(&mut self) -> Option<Input> {
-        self.0.try_recv().ok()
+        self.receiver.try_recv().ok()
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        // From here on senders are told that the instance is gone; what came before is told here.
+        self.receiver.close();
+        let gone = Fault::new(&self.service, FaultKind::Draining);
+        while let Some(input) = self.try_next() {
+            input.refuse(&gone);
+        }
     }
 }

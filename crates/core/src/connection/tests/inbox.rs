@@ -127,3 +127,15 @@ async fn an_instance_that_is_gone_takes_nothing() {
         assert_eq!(send(&inbox, &session, 10), Err(FaultKind::Draining), "and holds no place");
     }
 }
+
+#[tokio::test]
+async fn an_instance_that_goes_answers_what_it_did_not_take() {
+    let (inbox, child) = super::super::inbox(&"demo".into(), limits());
+    let session = session();
+    let (reply, mut intake) = stream(1000);
+    inbox.send(&session, Message::Request(request(7)), &reply, None).unwrap();
+    drop(child);
+    let answer = intake.next().await.expect("nothing lagged").expect("an answer");
+    assert!(answer.last);
+    assert_eq!(answer.fault.map(|fault| fault.kind), Some(FaultKind::Draining));
+}
