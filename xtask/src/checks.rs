@@ -72,7 +72,7 @@ fn tests(tally: &mut Tally) -> anyhow::Result<()> {
         End::Bad(status) if !said_so => tally.fail(format!("cargo test: {status}")),
         End::Good | End::Bad(_) => {}
         End::Late => {
-            tally.fail(format!("cargo test: not done after {} minutes", TESTS.as_secs() / 60))
+            tally.fail(format!("cargo test: not done after {} minutes", TESTS.as_secs() / 60));
         }
     }
     Ok(())

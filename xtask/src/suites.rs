@@ -161,7 +161,7 @@ fn script(name: &str, built: &Built, tally: &mut Tally) -> anyhow::Result<()> {
         }
         End::Good | End::Bad(_) => {}
         End::Late => {
-            tally.fail(format!("suite {name}: not done after {} minutes", LIMIT.as_secs() / 60))
+            tally.fail(format!("suite {name}: not done after {} minutes", LIMIT.as_secs() / 60));
         }
     }
     Ok(())
