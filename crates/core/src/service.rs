@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use id::{MAX_SERVICE_ID_LEN, ServiceId, ServiceIdError, ServiceIdFault};
-pub use limits::{Limits, MAX_DURATION, RestartSettings, Timeouts};
+pub use limits::{Limits, MAX_DURATION, ResourceLimits, RestartSettings, Timeouts};
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Redacted;
@@ -58,6 +58,8 @@ pub struct ServiceSpec {
     pub idle_timeout: Option<Duration>,
     /// Bounds on sizes and numbers.
     pub limits: Limits,
+    /// What each of its processes may use.
+    pub resources: ResourceLimits,
 }
 
 impl ServiceSpec {
@@ -78,6 +80,7 @@ impl ServiceSpec {
             timeouts: Timeouts::default(),
             idle_timeout: lifecycle.default_idle_timeout(),
             limits: Limits::default(),
+            resources: ResourceLimits::default(),
         }
     }
 
@@ -111,6 +114,7 @@ impl ServiceSpec {
             }
         }
         limits::fault(&self.restart, &self.timeouts, self.idle_timeout, &self.limits)
+            .or_else(|| self.resources.fault())
     }
 }
 
@@ -131,6 +135,7 @@ impl fmt::Debug for ServiceSpec {
             .field("timeouts", &self.timeouts)
             .field("idle_timeout", &self.idle_timeout)
             .field("limits", &self.limits)
+            .field("resources", &self.resources)
             .finish()
     }
 }
@@ -234,6 +239,16 @@ pub enum SpecFault {
     Zero {
         /// The setting.
         key: &'static str,
+    },
+    /// A bound with which nothing can run.
+    #[error("`{key}` must be at least {min} {unit}")]
+    TooSmall {
+        /// The setting.
+        key: &'static str,
+        /// The smallest value accepted.
+        min: u64,
+        /// What `min` counts.
+        unit: &'static str,
     },
     /// A value beyond what makes sense, and beyond what clock arithmetic is safe for.
     #[error("`{key}` must be at most {max} {unit}")]

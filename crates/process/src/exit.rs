@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use nix::sys::signal::Signal;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
@@ -20,13 +22,33 @@ impl Exit {
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Code(0))
     }
+
+    /// The exit status, if it exited.
+    pub const fn code(self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Signal(_) | Self::Unknown => None,
+        }
+    }
+
+    /// The signal, if one ended it.
+    pub const fn signal(self) -> Option<i32> {
+        match self {
+            Self::Signal(signal) => Some(signal),
+            Self::Code(_) | Self::Unknown => None,
+        }
+    }
 }
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Code(code) => write!(f, "exited with status {code}"),
-            Self::Signal(signal) => match nix::sys::signal::Signal::try_from(signal) {
+            Self::Signal(signal) => match Signal::try_from(signal) {
+                Ok(Signal::SIGXCPU) => write!(
+                    f,
+                    "was killed by signal {signal} (SIGXCPU): it reached its limit of CPU time"
+                ),
                 Ok(named) => write!(f, "was killed by signal {signal} ({})", named.as_str()),
                 Err(_) => write!(f, "was killed by signal {signal}"),
             },

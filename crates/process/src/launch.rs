@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use standpipe_core::service::ResourceLimits;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::guard::ProcessGuard;
@@ -31,6 +32,8 @@ pub struct LaunchSpec {
     pub cwd: Option<PathBuf>,
     /// By which its processes are recognised.
     pub marker: InstanceMarker,
+    /// What each of its processes may use.
+    pub limits: ResourceLimits,
 }
 
 /// Values of arguments and variables may be secrets, so only counts and names are shown.
@@ -43,6 +46,7 @@ impl fmt::Debug for LaunchSpec {
             .field("env", &names)
             .field("cwd", &self.cwd)
             .field("marker", &self.marker)
+            .field("limits", &self.limits)
             .finish()
     }
 }

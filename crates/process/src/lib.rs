@@ -9,7 +9,9 @@ mod guard;
 mod instance;
 mod launch;
 mod life;
+mod limits;
 mod marker;
+mod published;
 mod registry;
 mod service;
 mod spawner;
@@ -25,6 +27,7 @@ pub use guard::ProcessGuard;
 pub use launch::{
     INHERITED, INHERITED_PREFIXES, LaunchError, LaunchFault, LaunchSpec, Launched, launch,
 };
+pub use limits::raise_own_open_files;
 pub use marker::{InstanceMarker, MARKER_VARIABLE, RunId};
 pub use registry::Registry;
 pub use service::Service;

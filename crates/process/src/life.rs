@@ -3,6 +3,8 @@
 //! Owns the order of things: launch, handshake within its time, the wait for an end, the answers to
 //! those who wait, the clearing up. Must not decide whether another child follows.
 
+mod ended;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::HandshakeError;
 use standpipe_core::policy::Ending;
 use standpipe_core::service::ServiceSpec;
-use standpipe_metrics::{ExitReason, ServiceMetrics, StartOutcome};
+use standpipe_metrics::{ServiceMetrics, StartOutcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -22,10 +24,9 @@ use crate::instance::{Control, Instance, InstanceKey, Pipes};
 use crate::launch::{LaunchSpec, Launched, launch};
 use crate::marker::InstanceMarker;
 use crate::stderr::{StderrTail, drain};
-use crate::terminate::StopLadder;
-
-/// Lines of stderr that go into the log when a child ends unasked.
-const LAST_STDERR_LINES: usize = 20;
+use crate::terminate::{StopLadder, Termination};
+use ended::Finish;
+pub(crate) use ended::Ended;
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -37,6 +38,14 @@ const USAGE_EVERY: Duration = Duration::from_secs(15);
 /// How long an exit may take to follow the closing of a pipe.
 const EXIT_AFTER_EOF: Duration = Duration::from_millis(100);
 
+/// The ladder of a child that does not read: it would not notice that its stdin is closed, and
+/// callers wait for its successor.
+const DEAF_LADDER: StopLadder = StopLadder {
+    stdin_grace: Duration::ZERO,
+    term_grace: Duration::from_secs(1),
+    kill_wait: Duration::from_secs(1),
+};
+
 /// Why a child is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopReason {
@@ -44,6 +53,8 @@ pub(crate) enum StopReason {
     Asked(StopLadder),
     /// Nobody uses it.
     Idle,
+    /// It does not answer probes. Followed by what follows a death.
+    Unresponsive,
 }
 
 /// What a life needs.
@@ -106,29 +117,8 @@ pub(crate) enum Event {
     /// answered yet: whoever of them comes back must not be sent to this child again, so the answers
     /// wait until this was heard.
     Ending { ended: Ended, heard: oneshot::Sender<()> },
-}
-
-/// How a life went.
-#[derive(Debug, Clone)]
-pub(crate) struct Ended {
-    /// For the restart policy; `None` when it was asked to end.
-    pub(crate) ending: Option<Ending>,
-    /// Whether the child refused an `initialize`: with the client's own words that may well be the
-    /// client's fault.
-    pub(crate) refused: bool,
-    /// In words, for the status.
-    pub(crate) how: Arc<str>,
-    /// What those are told who wait for its start.
-    pub(crate) why: FaultKind,
-}
-
-/// How the serving part came to its end.
-enum Finish {
-    Exited(Exit),
-    PipeClosed,
-    Stopped(StopReason),
-    TooSlow,
-    Handshake(HandshakeError),
+    /// It is gone, and this is how: known only now where it had to be ended.
+    Gone(Exit),
 }
 
 /// What the instance tells of the child.
@@ -175,38 +165,20 @@ pub(crate) async fn live(mut plan: Plan) {
     };
     let finish = await_status(finish, &guard).await;
     if ready_at.is_none() {
-        plan.metrics.start_ended(start_outcome(&finish), began.elapsed());
+        plan.metrics.start_ended(finish.start_outcome(), began.elapsed());
     }
-    let ended = ended(&finish, ready_at, plan.spec.timeouts.start);
+    let ended = Ended::new(&finish, ready_at, plan.spec.timeouts.start, tail.clone());
     plan.announce(&ended).await;
-    clear_up(&plan, guard, &finish, &ended.why).await;
+    let termination = clear_up(&plan, guard, &finish, &ended.why).await;
+    plan.tell(Event::Gone(termination.exit));
     if ended.ending.is_none() {
         tracing::info!(service = %plan.spec.id, how = %ended.how, "the child has ended");
         return;
     }
-    let lines = tail.lines();
-    let last = &lines[lines.len().saturating_sub(LAST_STDERR_LINES)..];
     tracing::warn!(
-        service = %plan.spec.id, how = %ended.how, stderr = %last.join("\n"),
+        service = %plan.spec.id, how = %ended.how, stderr = %tail.last_words().join("\n"),
         "the child ended by itself or had to be ended"
     );
-}
-
-fn ended(finish: &Finish, ready_at: Option<Instant>, start_timeout: Duration) -> Ended {
-    let how = in_words(finish, start_timeout);
-    let why = match (finish, ready_at) {
-        // What comes when an unused child has been asked to end is not written to it.
-        (Finish::Stopped(StopReason::Idle), _) | (Finish::Stopped(_), None) => FaultKind::Draining,
-        (_, None) => FaultKind::StartFailed(Arc::clone(&how)),
-        (_, Some(_)) => FaultKind::ChildGone(Arc::clone(&how)),
-    };
-    let ending = match (finish, ready_at) {
-        (Finish::Stopped(_), _) => None,
-        (_, None) => Some(Ending::NeverReady),
-        (_, Some(at)) => Some(Ending::AfterReady(at.elapsed())),
-    };
-    let refused = matches!(finish, Finish::Handshake(HandshakeError::Refused(_)));
-    Ended { ending, refused, how, why }
 }
 
 /// Until the handshake is done.
@@ -242,6 +214,9 @@ async fn serve(plan: &mut Plan, guard: &ProcessGuard, signals: &mut Signals) -> 
             exit = guard.exited() => return Finish::Exited(exit),
             _ = &mut signals.open => return Finish::PipeClosed,
             reason = stopped(&mut plan.stop) => {
+                if reason == StopReason::Unresponsive {
+                    return Finish::Unresponsive;
+                }
                 if reason != StopReason::Idle || plan.closes_unused().await {
                     return Finish::Stopped(reason);
                 }
@@ -265,7 +240,12 @@ async fn await_status(finish: Finish, guard: &ProcessGuard) -> Finish {
 }
 
 /// Answers those who wait and ends every process that is left.
-async fn clear_up(plan: &Plan, guard: ProcessGuard, finish: &Finish, why: &FaultKind) {
+async fn clear_up(
+    plan: &Plan,
+    guard: ProcessGuard,
+    finish: &Finish,
+    why: &FaultKind,
+) -> Termination {
     let (done_to, done) = oneshot::channel();
     let ended = Control::Ended { why: why.clone(), done: done_to };
     let termination = match finish {
@@ -274,23 +254,30 @@ async fn clear_up(plan: &Plan, guard: ProcessGuard, finish: &Finish, why: &Fault
             plan.order(Control::CloseStdin).await;
             let ladder = match reason {
                 StopReason::Asked(ladder) => *ladder,
-                StopReason::Idle => StopLadder::default(),
+                StopReason::Idle | StopReason::Unresponsive => StopLadder::default(),
             };
             let termination = guard.terminate(&ladder).await;
-            plan.metrics.exited(exit_reason(finish));
+            plan.metrics.exited(finish.exit_reason());
             plan.order(ended).await;
             termination
         }
         // Nobody who waits should have to wait for the clearing up.
         Finish::Exited(_) => {
-            plan.metrics.exited(exit_reason(finish));
+            plan.metrics.exited(finish.exit_reason());
             plan.order(ended).await;
             guard.terminate(&StopLadder::IMMEDIATE).await
         }
-        Finish::PipeClosed | Finish::TooSlow | Finish::Handshake(_) => {
+        Finish::PipeClosed
+        | Finish::TooSlow
+        | Finish::Handshake(_)
+        | Finish::Unresponsive => {
             plan.order(ended).await;
-            let termination = guard.terminate(&StopLadder::default()).await;
-            plan.metrics.exited(exit_reason(finish));
+            let ladder = match finish {
+                Finish::Unresponsive => DEAF_LADDER,
+                _ => StopLadder::default(),
+            };
+            let termination = guard.terminate(&ladder).await;
+            plan.metrics.exited(finish.exit_reason());
             termination
         }
     };
@@ -303,26 +290,7 @@ async fn clear_up(plan: &Plan, guard: ProcessGuard, finish: &Finish, why: &Fault
             "cleared up what the child left behind"
         );
     }
-}
-
-fn in_words(finish: &Finish, start_timeout: Duration) -> Arc<str> {
-    match finish {
-        Finish::Exited(exit) => exit.to_string().into(),
-        Finish::PipeClosed => "it closed its stdin or stdout".into(),
-        Finish::TooSlow => format!("it was not ready within {start_timeout:?}").into(),
-        Finish::Handshake(error) => error.to_string().into(),
-        Finish::Stopped(StopReason::Idle) => "it was idle".into(),
-        Finish::Stopped(StopReason::Asked(_)) => "it was stopped".into(),
-    }
-}
-
-fn start_outcome(finish: &Finish) -> StartOutcome {
-    match finish {
-        Finish::Exited(_) | Finish::PipeClosed => StartOutcome::Died,
-        Finish::TooSlow => StartOutcome::Timeout,
-        Finish::Handshake(_) => StartOutcome::HandshakeFailed,
-        Finish::Stopped(_) => StartOutcome::Cancelled,
-    }
+    termination
 }
 
 async fn stopped(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
@@ -338,21 +306,11 @@ async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant) {
     plan.metrics.start_ended(StartOutcome::LaunchFailed, began.elapsed());
     let why = FaultKind::StartFailed(Arc::clone(&how));
     let ending = Some(Ending::NeverReady);
-    plan.announce(&Ended { ending, refused: false, how, why: why.clone() }).await;
+    let ended = Ended { ending, ..Ended::unseen(how, why.clone()) };
+    plan.announce(&ended).await;
     let (done_to, done) = oneshot::channel();
     plan.order(Control::Ended { why, done: done_to }).await;
     let _settled = timeout(SETTLE, done).await;
-}
-
-fn exit_reason(finish: &Finish) -> ExitReason {
-    match finish {
-        Finish::Stopped(StopReason::Idle) => ExitReason::Idle,
-        Finish::Stopped(StopReason::Asked(_)) => ExitReason::Stopped,
-        Finish::TooSlow | Finish::Handshake(_) | Finish::PipeClosed => ExitReason::Unresponsive,
-        Finish::Exited(Exit::Code(0)) => ExitReason::Success,
-        Finish::Exited(Exit::Code(_)) => ExitReason::Failure,
-        Finish::Exited(_) => ExitReason::Signal,
-    }
 }
 
 fn launch_spec(spec: &ServiceSpec, marker: &InstanceMarker) -> LaunchSpec {
@@ -366,5 +324,6 @@ fn launch_spec(spec: &ServiceSpec, marker: &InstanceMarker) -> LaunchSpec {
             .collect(),
         cwd: spec.cwd.clone(),
         marker: marker.clone(),
+        limits: spec.resources,
     }
 }

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::Leader;
 use crate::launch::{LaunchFault, LaunchSpec, diagnose, environment_of};
+use crate::limits::ChildLimits;
 
 /// Starts that wait for the thread; when it is full, further callers wait for room. A start takes
 /// about a millisecond.
@@ -110,7 +111,7 @@ fn start(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }
-    before_exec::prepare(&mut command);
+    before_exec::prepare(&mut command, ChildLimits::of(&spec.limits));
     let mut child = command.spawn().map_err(|source| diagnose(spec, source))?;
     let stdin = child.stdin.take().expect("stdin was asked to be a pipe");
     let stdout = child.stdout.take().expect("stdout was asked to be a pipe");

@@ -8,6 +8,7 @@ mod survivors;
 
 use std::time::Duration;
 
+use standpipe_core::service::ResourceLimits;
 use standpipe_process::{
     Exit, LaunchFault, LaunchSpec, Launched, StderrTail, StopLadder, StopStep, drain, launch,
 };
@@ -21,6 +22,7 @@ fn shell(script: &str) -> LaunchSpec {
         env: Vec::new(),
         cwd: None,
         marker: marker(),
+        limits: ResourceLimits::default(),
     }
 }
 

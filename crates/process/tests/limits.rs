@@ -7,6 +7,7 @@
 mod survivors;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use standpipe_core::service::ResourceLimits;
 use standpipe_process::{LaunchFault, LaunchSpec, Launched, StopLadder, launch};
 use survivors::{assert_nothing_left, marked, marker, wait_until};
 
@@ -18,6 +19,7 @@ async fn running_out_of_descriptors_is_said_and_passes() {
         env: Vec::new(),
         cwd: None,
         marker: marker(),
+        limits: ResourceLimits::default(),
     };
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: Some(40), maximum }).unwrap();

@@ -8,6 +8,7 @@ mod address;
 mod error;
 mod example;
 mod keys;
+mod limits;
 mod locate;
 mod quantity;
 mod redact;

@@ -1,4 +1,5 @@
-//! The numbers of a service: time limits, sizes, restart settings, and their defaults.
+//! The numbers of a service: time limits, sizes, restart settings, what its processes may use, and
+//! the defaults of all these.
 //!
 //! Owns defaults and what makes a set of numbers consistent. It must not know how they are
 //! written in a configuration or what acts on them. It exists so that a default is stated once.
@@ -96,6 +97,52 @@ impl Default for Limits {
             side_processes: 8,
             input_queue_bytes: 64 * MIB,
         }
+    }
+}
+
+/// What each process of a service may use of the machine. `None` leaves a bound as it was when
+/// Standpipe started.
+///
+/// The kernel counts by process: a descendant of the child has the same bounds, and an account of
+/// its own. Only `processes` is counted over all processes of the user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ResourceLimits {
+    /// Address space, in bytes. It counts what a process reserves, used or not.
+    pub memory: Option<u64>,
+    /// Processor time of the process's whole life, rounded up to seconds.
+    pub cpu: Option<Duration>,
+    /// Open file descriptors.
+    pub open_files: Option<u64>,
+    /// Processes and threads that the user may have when this one starts another.
+    pub processes: Option<u64>,
+}
+
+impl ResourceLimits {
+    /// Below this no program so much as starts: it is a slip of the unit.
+    const MIN_MEMORY: u64 = 1024 * 1024;
+    /// The kernel counts no finer.
+    const MIN_CPU: Duration = Duration::from_secs(1);
+    /// The three standard streams, and a few for loading the program.
+    const MIN_OPEN_FILES: u64 = 8;
+
+    /// The first bound with which nothing can run.
+    pub(super) fn fault(&self) -> Option<SpecFault> {
+        let least = [
+            ("limits.memory", self.memory, Self::MIN_MEMORY, "bytes"),
+            ("limits.cpu", self.cpu.map(|cpu| cpu.as_secs()), Self::MIN_CPU.as_secs(), "second"),
+            ("limits.open_files", self.open_files, Self::MIN_OPEN_FILES, "descriptors"),
+            ("limits.processes", self.processes, 1, "process"),
+        ];
+        for (key, value, min, unit) in least {
+            if value.is_some_and(|value| value < min) {
+                return Some(SpecFault::TooSmall { key, min, unit });
+            }
+        }
+        if self.cpu.is_some_and(|cpu| cpu > MAX_DURATION) {
+            let max = MAX_DURATION.as_secs();
+            return Some(SpecFault::TooLarge { key: "limits.cpu", max, unit: "seconds" });
+        }
+        None
     }
 }
 

@@ -62,6 +62,7 @@ fn the_defaults_are_valid_and_as_documented() {
     assert_eq!(spec.idle_timeout, None);
     assert_eq!(Lifecycle::OneShot.default_idle_timeout(), Some(Duration::from_mins(5)));
     assert_eq!((spec.limits.max_instances, spec.limits.side_processes), (64, 8));
+    assert_eq!(spec.resources, ResourceLimits::default(), "nothing is limited");
 }
 
 #[test]
@@ -85,6 +86,11 @@ fn each_mistake_has_its_own_message() {
         (|s| s.restart.max_failures = 0, "`restart.max_failures` must be greater"),
         (|s| s.limits.max_instances = 0, "`max_instances` must be greater"),
         (|s| s.limits.max_message_bytes = 0, "`max_message_bytes` must be greater"),
+        (|s| s.resources.memory = Some(512), "`limits.memory` must be at least 1048576 bytes"),
+        (|s| s.resources.cpu = Some(Duration::from_millis(999)), "`limits.cpu` must be at least 1"),
+        (|s| s.resources.cpu = Some(Duration::MAX), "`limits.cpu` must be at most"),
+        (|s| s.resources.open_files = Some(7), "`limits.open_files` must be at least 8"),
+        (|s| s.resources.processes = Some(0), "`limits.processes` must be at least 1"),
         (|s| s.limits.max_message_bytes = 1 << 27, "`input_queue_bytes`"),
         (|s| s.limits.input_queue_bytes = usize::MAX, "`input_queue_bytes` must be at most"),
     ];

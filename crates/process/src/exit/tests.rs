@@ -6,6 +6,10 @@ use super::Exit;
 fn endings_are_worded_for_people() {
     assert_eq!(Exit::Code(3).to_string(), "exited with status 3");
     assert_eq!(Exit::Signal(9).to_string(), "was killed by signal 9 (SIGKILL)");
+    assert_eq!(
+        Exit::Signal(nix::libc::SIGXCPU).to_string(),
+        "was killed by signal 24 (SIGXCPU): it reached its limit of CPU time"
+    );
     assert_eq!(Exit::Signal(40).to_string(), "was killed by signal 40");
     assert_eq!(Exit::Unknown.to_string(), "ended with an unknown status");
 }

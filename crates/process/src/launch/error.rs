@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::LaunchSpec;
+use crate::limits;
 
 /// A child could not be started.
 #[derive(Debug)]
@@ -117,6 +118,13 @@ pub enum LaunchFault {
         #[source]
         source: io::Error,
     },
+    /// The kernel does not accept one of the configured resource limits.
+    #[error("its resource limits cannot be set")]
+    Limits {
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// We are ending, so nothing is started any more.
     #[error("Standpipe is shutting down")]
     ShuttingDown,
@@ -141,6 +149,7 @@ impl LaunchFault {
             Some(Errno::MFILE | Errno::NFILE) => Self::Descriptors { source },
             Some(Errno::AGAIN) => Self::Processes { source },
             Some(Errno::NOMEM) => Self::Memory { source },
+            Some(limits::REFUSED) => Self::Limits { source },
             Some(Errno::TOOBIG) => Self::TooLong { source },
             Some(Errno::NOEXEC) => Self::NotAProgram { source },
             _ if source.kind() == io::ErrorKind::InvalidInput => Self::Nul,

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use standpipe_core::service::ResourceLimits;
+
 use super::LaunchSpec;
 use super::environment::assemble;
 use crate::marker::{InstanceMarker, RunId};
@@ -13,6 +15,7 @@ fn spec(env: &[(&str, &str)]) -> LaunchSpec {
         env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         cwd: None,
         marker: InstanceMarker::new(RunId::of_this_process(), "s", 1),
+        limits: ResourceLimits::default(),
     }
 }
 

@@ -10,13 +10,16 @@ use std::process::Command;
 use nix::libc;
 use nix::sys::signal::SigSet;
 
+use crate::limits::ChildLimits;
+
 /// Arranges that the child starts in a session of its own, with default signal handling, without
-/// any descriptor of ours beyond the standard three, and dies with the calling thread.
-pub(super) fn prepare(command: &mut Command) {
+/// any descriptor of ours beyond the standard three, under these limits, and dies with the calling
+/// thread.
+pub(super) fn prepare(command: &mut Command, limits: ChildLimits) {
     #[cfg(target_os = "linux")]
     let parent = rustix::process::getpid();
     // SAFETY: the closure makes system calls only; it neither allocates nor takes locks, and what
-    // it captures is a number.
+    // it captures are numbers.
     unsafe {
         command.pre_exec(move || {
             // A session rather than just a group: it holds a grandchild that makes a group of its
@@ -27,7 +30,8 @@ pub(super) fn prepare(command: &mut Command) {
             default_signals()?;
             #[cfg(target_os = "linux")]
             close_others_on_exec();
-            Ok(())
+            // Last, as with little memory nothing else may work.
+            limits.apply()
         });
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 
+use standpipe_core::service::ResourceLimits;
 use standpipe_process::watchdog::{self, WatchdogLink};
 use standpipe_process::{InstanceMarker, LaunchSpec, Launched, launch};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -62,6 +63,7 @@ async fn serve(link: &WatchdogLink, scenario: &str) {
             env: Vec::new(),
             cwd: None,
             marker: InstanceMarker::new(link.run(), "nasty", generation),
+            limits: ResourceLimits::default(),
         };
         let mut launched: Launched = launch(&spec).await.expect("python starts");
         let mut ready = String::new();

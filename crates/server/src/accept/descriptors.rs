@@ -7,10 +7,9 @@ use std::fs::File;
 use std::io;
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use standpipe_process::raise_own_open_files;
 
-/// As many descriptors as we ask for. Children inherit the limit, and some programs close every
-/// possible descriptor when they start: more would slow those down.
+/// As many descriptors as we ask for.
 const WANTED: u64 = 65_536;
 
 /// Descriptors that are not for connections: the runtime's, the log's, the watchdog's.
@@ -19,16 +18,10 @@ const OWN: u64 = 32;
 /// Descriptors of one service's child: three pipes, the process, and some while it starts.
 const PER_SERVICE: u64 = 8;
 
-/// Raises the soft limit of descriptors towards the hard one. Returns what holds then.
+/// Raises our soft limit of descriptors towards the hard one, and not that of our children. Returns
+/// what holds then.
 pub fn raise_descriptor_limit() -> u64 {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return WANTED;
-    };
-    let wanted = WANTED.min(hard);
-    if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
-        return wanted;
-    }
-    soft
+    raise_own_open_files(WANTED)
 }
 
 /// How many connections fit beside so many services, but never less than half of the limit.

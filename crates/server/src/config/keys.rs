@@ -10,6 +10,7 @@ pub(super) const TUNING: &[&str] = &[
     "input_queue_bytes",
     "interactive",
     "lifecycle",
+    "limits",
     "max_instances",
     "max_message_bytes",
     "question_timeout",
@@ -44,6 +45,9 @@ pub(super) const OPS: &[&str] = &["listen"];
 /// Keys under `restart`.
 pub(super) const RESTART: &[&str] =
     &["backoff_max", "backoff_min", "cooldown", "early_death", "healthy_after", "max_failures"];
+
+/// Keys under `limits`.
+pub(super) const LIMITS: &[&str] = &["cpu", "memory", "open_files", "processes"];
 
 /// Keys that desktop clients write into an entry and that concern only themselves: what may run
 /// without asking, how it is displayed. `timeout` is among them because clients disagree about its

@@ -90,6 +90,13 @@ pub(super) enum Patience {
     Endless,
 }
 
+/// A limit that can be left as it was when we were started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound<T> {
+    At(T),
+    Inherited,
+}
+
 /// A table and the way to it.
 pub(super) struct Section<'a> {
     pub(super) reader: &'a Reader<'a>,
@@ -174,7 +181,7 @@ impl<'a> Section<'a> {
         self.read(key, |value| self.duration_of(value))
     }
 
-    fn duration_of(&self, value: &Value) -> Result<Duration, Fault> {
+    pub(super) fn duration_of(&self, value: &Value) -> Result<Duration, Fault> {
         if let Some(number) = whole(value) {
             // Read as text, it gets the message about the missing unit.
             return Ok(parse_duration(&number.to_string())?);
@@ -194,22 +201,38 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn size(&self, key: &str) -> Option<usize> {
-        self.read(key, |value| {
-            if let Some(number) = whole(value) {
-                return usize::try_from(number).map_err(|_| Fault::Range { max: usize::MAX });
-            }
-            if value.as_str().is_none() {
-                return Err(wrong_type("a size, like 1048576 or \"16MiB\"", value));
-            }
-            Ok(parse_size(&self.text_of(value)?.value)?)
-        })
+        self.read(key, |value| self.size_of(value))
+    }
+
+    pub(super) fn size_of(&self, value: &Value) -> Result<usize, Fault> {
+        if let Some(number) = whole(value) {
+            return usize::try_from(number).map_err(|_| Fault::Range { max: usize::MAX });
+        }
+        if value.as_str().is_none() {
+            return Err(wrong_type("a size, like 1048576 or \"16MiB\"", value));
+        }
+        Ok(parse_size(&self.text_of(value)?.value)?)
     }
 
     pub(super) fn count(&self, key: &str, max: usize) -> Option<usize> {
-        self.read(key, |value| {
-            let number = whole(value).ok_or_else(|| wrong_type("a whole number", value))?;
-            let number = usize::try_from(number).ok().filter(|number| *number <= max);
-            number.ok_or(Fault::Range { max })
+        self.read(key, |value| Self::count_of(value, max))
+    }
+
+    pub(super) fn count_of(value: &Value, max: usize) -> Result<usize, Fault> {
+        let number = whole(value).ok_or_else(|| wrong_type("a whole number", value))?;
+        let number = usize::try_from(number).ok().filter(|number| *number <= max);
+        number.ok_or(Fault::Range { max })
+    }
+
+    /// A value, or `"inherited"`.
+    pub(super) fn bound<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&Value) -> Result<T, Fault>,
+    ) -> Option<Bound<T>> {
+        self.read(key, |value| match value.as_str() {
+            Some("inherited") => Ok(Bound::Inherited),
+            _ => read(value).map(Bound::At),
         })
     }
 

@@ -15,6 +15,7 @@ use standpipe_core::service::{
 
 use super::error::Fault;
 use super::keys;
+use super::limits::ResourceTuning;
 use super::section::{Patience, Section, Text, wrong_type};
 
 /// More processes than this on one machine is a mistake in writing.
@@ -58,6 +59,7 @@ pub struct Tuning {
     max_instances: Option<usize>,
     side_processes: Option<usize>,
     restart: RestartTuning,
+    resources: ResourceTuning,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -107,6 +109,10 @@ impl Tuning {
                 .section("restart")
                 .map(|s| RestartTuning::read(&s))
                 .unwrap_or_default(),
+            resources: section
+                .section("limits")
+                .map(|s| ResourceTuning::read(&s))
+                .unwrap_or_default(),
         }
     }
 
@@ -149,6 +155,7 @@ impl Tuning {
         set(&mut limits.max_instances, self.max_instances);
         set(&mut limits.side_processes, self.side_processes);
         self.restart.apply(spec);
+        self.resources.apply(&mut spec.resources);
     }
 }
 
@@ -283,9 +290,10 @@ fn place(section: &Section<'_>, fault: &SpecFault) -> String {
         SpecFault::NoCommand => "command".to_owned(),
         SpecFault::EmptyCwd => "cwd".to_owned(),
         SpecFault::EnvName { name } | SpecFault::EnvValue { name } => format!("env.{name}"),
-        SpecFault::NulByte { key } | SpecFault::Zero { key } | SpecFault::TooLarge { key, .. } => {
-            (*key).to_owned()
-        }
+        SpecFault::NulByte { key }
+        | SpecFault::Zero { key }
+        | SpecFault::TooSmall { key, .. }
+        | SpecFault::TooLarge { key, .. } => (*key).to_owned(),
         // The one that was written, as the other is a default.
         SpecFault::Order { lesser, greater } => {
             let written = section.dict.contains_key(*lesser) || lesser.contains('.');

@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 
 use standpipe_core::secret::REDACTED;
-use standpipe_core::service::{EraChoice, Interactive, Lifecycle, ServiceSpec, Sharing};
+use standpipe_core::service::{
+    EraChoice, Interactive, Lifecycle, ResourceLimits, ServiceSpec, Sharing,
+};
 
 use super::quantity::{format_duration, format_size};
 use super::redact::redact_args;
@@ -51,12 +53,22 @@ fn show_service(page: &mut Page, service: &Service) {
     page.raw("max_failures", restart.max_failures);
     page.text("early_death", &format_duration(restart.early_death));
     page.text("healthy_after", &format_duration(restart.healthy_after));
+    page.table(&["mcpServers", id, "limits"]);
+    let ResourceLimits { memory, cpu, open_files, processes } = spec.resources;
+    page.bound("memory", memory.map(size));
+    page.bound("cpu", cpu.map(|time| quote(&format_duration(time))));
+    page.bound("open_files", open_files.map(|count| count.to_string()));
+    page.bound("processes", processes.map(|count| count.to_string()));
     if !spec.env.is_empty() {
         page.table(&["mcpServers", id, "env"]);
         for name in spec.env.keys() {
             page.text(&key(name), REDACTED);
         }
     }
+}
+
+fn size(bytes: u64) -> String {
+    quote(&format_size(usize::try_from(bytes).unwrap_or(usize::MAX)))
 }
 
 fn show_tuning(page: &mut Page, spec: &ServiceSpec) {
@@ -120,6 +132,11 @@ impl Page {
 
     fn raw(&mut self, key: &str, value: impl std::fmt::Display) {
         self.line(format_args!("{key} = {value}"));
+    }
+
+    /// A limit as TOML, or the word for one that is not set.
+    fn bound(&mut self, key: &str, value: Option<String>) {
+        self.raw(key, value.unwrap_or_else(|| quote("inherited")));
     }
 
     fn list(&mut self, key: &str, values: impl IntoIterator<Item = String>) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use standpipe_core::service::{EraChoice, Interactive, Lifecycle, Sharing};
+use standpipe_core::service::{EraChoice, Interactive, Lifecycle, ResourceLimits, Sharing};
 
 use super::*;
 
@@ -90,6 +90,7 @@ fn every_key_of_an_entry_reaches_the_spec() {
         input_queue_bytes = "2KiB"
         max_instances = 7
         side_processes = 0
+        limits = { memory = "512MiB", cpu = "90s", open_files = 64, processes = 32 }
         restart = { cooldown = "0s", backoff_min = "1ms", backoff_max = "1s", max_failures = 9, early_death = "2s", healthy_after = "3s" }
         "#,
     )
@@ -108,6 +109,9 @@ fn every_key_of_an_entry_reaches_the_spec() {
     assert_eq!(spec.idle_timeout, Some(secs(6)));
     assert_eq!((spec.limits.max_message_bytes, spec.limits.input_queue_bytes), (1000, 2048));
     assert_eq!((spec.limits.max_instances, spec.limits.side_processes), (7, 0));
+    let resources = &spec.resources;
+    assert_eq!((resources.memory, resources.cpu), (Some(512 << 20), Some(secs(90))));
+    assert_eq!((resources.open_files, resources.processes), (Some(64), Some(32)));
     assert_eq!(spec.restart.max_failures, 9);
     assert_eq!(spec.restart.cooldown, Duration::ZERO);
     assert_eq!(spec.restart.backoff_min, Duration::from_millis(1));
@@ -128,6 +132,17 @@ fn top_level_tuning_is_the_default_of_entries() {
     assert_eq!(a.spec.idle_timeout, Some(Duration::from_mins(5)), "one-shot");
     assert_eq!(b.spec.timeouts.request, Duration::from_secs(1));
     assert_eq!(b.spec.idle_timeout, None, "persistent");
+}
+
+#[test]
+fn a_limit_for_all_can_be_lifted_for_one() {
+    let settings = toml(
+        "[limits]\nmemory = \"1GiB\"\nopen_files = 64\n[mcpServers.a]\ncommand = \"c\"\n\
+         limits = { memory = \"inherited\", processes = 9 }\n",
+    )
+    .unwrap();
+    let ResourceLimits { memory, cpu, open_files, processes } = settings.services[0].spec.resources;
+    assert_eq!((memory, cpu, open_files, processes), (None, None, Some(64), Some(9)));
 }
 
 #[test]
@@ -155,6 +170,8 @@ fn variables_reach_into_entries() {
         ("STANDPIPE_MCPSERVERS__other__COMMAND", "7"),
         ("STANDPIPE_ALLOW_HOST", "a.example, b.example"),
         ("STANDPIPE_RESTART__MAX_FAILURES", "8"),
+        ("STANDPIPE_LIMITS__MEMORY", "64MiB"),
+        ("STANDPIPE_LIMITS__OPEN_FILES", "77"),
         ("STANDPIPE_INSTANCE", "not/configuration/1"),
         ("STANDPIPE_BIN", "/somebody/elses"),
         ("OTHER", "x"),
@@ -167,6 +184,8 @@ fn variables_reach_into_entries() {
     assert_eq!(mine.spec.args, ["x", "y"]);
     assert_eq!(other.spec.command, "7");
     assert_eq!(other.spec.restart.max_failures, 8);
+    assert_eq!(other.spec.resources.memory, Some(64 << 20));
+    assert_eq!(other.spec.resources.open_files, Some(77));
     assert_eq!(settings.allow_host.len(), 2);
     assert_eq!(settings.ignored_variables, ["STANDPIPE_BIN"]);
 }
@@ -217,6 +236,7 @@ fn what_is_shown_has_no_secrets_and_can_be_read_again() {
         args = ["--token", "hunter2", "${env:PATH}", "tab\t\"quoted\""]
         env = { KEY = "hunter3", "odd key" = "hunter4" }
         lifecycle = "one_shot"
+        limits = { memory = "512MiB", cpu = "1h", open_files = 64 }
     "#;
     let settings = toml(text).unwrap();
     let shown = show(&settings);
@@ -228,6 +248,7 @@ fn what_is_shown_has_no_secrets_and_can_be_read_again() {
     assert_eq!(show(&again), shown);
     assert_eq!(again.services[0].spec.timeouts, settings.services[0].spec.timeouts);
     assert_eq!(again.services[0].spec.limits, settings.services[0].spec.limits);
+    assert_eq!(again.services[0].spec.resources, settings.services[0].spec.resources);
     assert_eq!(again.services[0].spec.restart, settings.services[0].spec.restart);
 }
 
@@ -249,7 +270,7 @@ fn the_example_is_valid_and_so_are_the_defaults_it_shows() {
     plain.allow_origin.clone_from(&full.allow_origin);
     plain.ops_listen = full.ops_listen;
     assert_eq!(show(&plain), show(&full));
-    for key in keys::TOP.iter().chain(keys::TUNING).chain(keys::RESTART) {
+    for key in keys::TOP.iter().chain(keys::TUNING).chain(keys::RESTART).chain(keys::LIMITS) {
         let there =
             uncommented.contains(&format!("{key} = ")) || uncommented.contains(&format!("[{key}"));
         assert!(there, "the example lacks {key}");

@@ -83,6 +83,23 @@ fn mistakes_in_toml_name_file_line_key_and_neighbour() {
             "s.toml:3: `mcpServers.fs.restart.max_failures`",
         ),
         (
+            format!("{entry}[mcpServers.fs.limits]\nmemry = 1"),
+            "s.toml:4: `mcpServers.fs.limits.memry`: unknown key; did you mean `memory`?",
+        ),
+        (
+            format!("{entry}[mcpServers.fs.limits]\nmemory = 512"),
+            "s.toml:4: `mcpServers.fs.limits.memory`: `limits.memory` must be at least 1048576",
+        ),
+        (
+            "limits = { cpu = 30 }".to_owned(),
+            "s.toml:1: `limits.cpu`: `30` has no unit; write `30s`",
+        ),
+        (
+            "limits = { open_files = \"many\" }".to_owned(),
+            "`limits.open_files`: expected a whole number, found a string",
+        ),
+        ("limits = 5".to_owned(), "s.toml:1: `limits`: expected a table, found a number"),
+        (
             format!("{entry}[mcpServers.fs.env]\nPORT = 8080"),
             "s.toml:4: `mcpServers.fs.env.PORT`: expected a string, found a number",
         ),
