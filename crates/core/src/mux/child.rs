@@ -14,9 +14,9 @@ use super::{Drop, HandshakeError, Mux, Note, Phase, Role};
 use crate::connection::{Outlet, Undelivered};
 use crate::fault::FaultKind;
 use crate::message::{
-    Message, Notification, Outcome, Params, Rejected, Response, error_object, parse,
+    Id, Message, Notification, Outcome, Params, RawJson, Rejected, Response, error_object, parse,
 };
-use crate::protocol::method;
+use crate::protocol::{code, method};
 
 impl Mux {
     /// Takes in one line that looks like JSON.
@@ -34,6 +34,15 @@ impl Mux {
         let id = id.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
         let limit = self.settings.max_message_bytes;
         self.fail_answer(id, FaultKind::AnswerTooLarge { bytes, limit }, now);
+    }
+
+    /// A question over the limit was skipped; `id` is under which the child waits for its answer.
+    pub fn oversized_question(&mut self, id: &Bytes, bytes: u64) {
+        let Ok(id) = RawJson::new(id) else { return };
+        let limit = self.settings.max_message_bytes;
+        let text = format!("the request has {bytes} bytes; at most {limit} are passed on");
+        let error = error_object(code::INVALID_REQUEST, &text, None);
+        self.answer_child(Id::from_raw(id), Outcome::Error(error));
     }
 
     /// What the child sent is no message. When it was to be an answer, the call that it names is not

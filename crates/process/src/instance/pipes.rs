@@ -162,7 +162,10 @@ impl Sink<'_> {
                     bytes,
                     "a message of the child is over the limit and was dropped"
                 );
-                self.mux.oversized(id.filter(|_| is_response).as_ref(), bytes, self.now);
+                match id {
+                    Some(id) if !is_response => self.mux.oversized_question(&id, bytes),
+                    id => self.mux.oversized(id.as_ref(), bytes, self.now),
+                }
             }
         }
     }

@@ -164,6 +164,17 @@ fn an_answer_over_the_limit_fails_its_call() {
 }
 
 #[test]
+fn a_question_over_the_limit_is_refused_to_the_child() {
+    let mut h = Harness::main();
+    h.mux.oversized_question(&bytes::Bytes::from_static(b"\"q\""), 70_000);
+    let told = h.sent_one();
+    assert!(told.starts_with(r#"{"jsonrpc":"2.0","id":"q","error""#), "{told}");
+    assert!(told.contains("70000"), "{told}");
+    h.mux.oversized_question(&bytes::Bytes::from_static(b"no json"), 70_000);
+    assert!(h.sent().is_empty());
+}
+
+#[test]
 fn a_call_is_given_up_when_its_time_is_up() {
     let mut h = Harness::main();
     let a = h.client(NOTHING);
