@@ -316,6 +316,13 @@ impl Mux {
         }
     }
 
+    /// Ends every session that has state here: there is no service for it any more.
+    pub fn end_sessions(&mut self) {
+        for session in std::mem::take(&mut self.sessions).into_values() {
+            session.end();
+        }
+    }
+
     /// Notes that a session has state here. `false` when it is over already.
     fn attach(&mut self, session: &Arc<Session>, now: Instant) -> bool {
         if self.sessions.contains_key(&session.id()) {

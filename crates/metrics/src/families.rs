@@ -218,6 +218,7 @@ impl Families {
 pub(crate) struct GlobalFamilies {
     pub(crate) config_cache_hits: IntCounterVec,
     pub(crate) config_cache_misses: IntCounterVec,
+    pub(crate) config_cache_evictions: IntCounterVec,
     pub(crate) refusals: IntCounterVec,
     pub(crate) connections_total: IntCounterVec,
     pub(crate) connections: IntGauge,
@@ -239,6 +240,12 @@ impl GlobalFamilies {
                 r,
                 "standpipe_config_cache_misses_total",
                 "Look-ups of a service's description that the cache could not answer.",
+                &[],
+            ),
+            config_cache_evictions: counters(
+                r,
+                "standpipe_config_cache_evictions_total",
+                "Descriptions that left the cache because they were too old or too many.",
                 &[],
             ),
             refusals: counters(

@@ -24,6 +24,7 @@ pub struct Metrics {
     services: Arc<Services>,
     config_cache_hits: IntCounter,
     config_cache_misses: IntCounter,
+    config_cache_evictions: IntCounter,
     refusals: Box<[IntCounter]>,
     connections_total: IntCounter,
     connections: IntGauge,
@@ -50,6 +51,7 @@ impl Metrics {
         Arc::new(Self {
             config_cache_hits: global.config_cache_hits.with_label_values(&none),
             config_cache_misses: global.config_cache_misses.with_label_values(&none),
+            config_cache_evictions: global.config_cache_evictions.with_label_values(&none),
             refusals: refusals.collect(),
             connections_total: global.connections_total.with_label_values(&none),
             connections: global.connections,
@@ -74,6 +76,11 @@ impl Metrics {
     /// A description was not found in the configuration cache.
     pub fn config_cache_miss(&self) {
         self.config_cache_misses.inc();
+    }
+
+    /// A description left the configuration cache: too old, or one too many.
+    pub fn config_cache_evicted(&self) {
+        self.config_cache_evictions.inc();
     }
 
     /// An HTTP request or connection was refused.

@@ -53,6 +53,8 @@ pub(crate) enum Control {
     Ended { why: FaultKind, done: oneshot::Sender<()> },
     /// Serve these sessions too.
     Adopt(Vec<Arc<Session>>),
+    /// The service is no more: its sessions are over.
+    EndSessions,
 }
 
 /// What an instance tells its supervisor.
@@ -85,6 +87,7 @@ pub(crate) struct Instance {
 pub(crate) struct Activity {
     open_calls: AtomicUsize,
     subscriptions: AtomicUsize,
+    sessions: AtomicUsize,
     /// Milliseconds since the instance was made.
     last_used: AtomicU64,
 }
@@ -96,6 +99,15 @@ impl Activity {
 
     pub(crate) fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// When a client last used it, if one has.
+    pub(crate) fn accessed(&self, made: Instant) -> Option<Instant> {
+        Some(self.last_used(made)).filter(|used| *used > made)
     }
 
     pub(crate) fn last_used(&self, made: Instant) -> Instant {
@@ -243,6 +255,7 @@ impl InstanceTask {
                 }
             }
             Control::Adopt(sessions) => self.mux.adopt(sessions, Instant::now()),
+            Control::EndSessions => self.mux.end_sessions(),
         }
     }
 
@@ -307,6 +320,7 @@ impl InstanceTask {
         let activity = &self.activity;
         activity.open_calls.store(self.mux.open_calls(), Ordering::Relaxed);
         activity.subscriptions.store(self.mux.subscriptions(), Ordering::Relaxed);
+        activity.sessions.store(self.mux.sessions(), Ordering::Relaxed);
         let used = self.mux.last_used().saturating_duration_since(self.made).as_millis();
         activity.last_used.store(u64::try_from(used).unwrap_or(u64::MAX), Ordering::Relaxed);
     }

@@ -1,6 +1,7 @@
 //! Owns the child processes of Standpipe: starting, watching, speaking to, stopping and restarting
 //! them. It knows nothing of HTTP.
 
+mod cache;
 mod codec;
 mod descendants;
 mod exit;
@@ -21,6 +22,7 @@ mod terminate;
 mod usage;
 pub mod watchdog;
 
+pub use cache::{CacheSettings, ConfigSource};
 pub use codec::{Line, LineCodec};
 pub use exit::Exit;
 pub use guard::ProcessGuard;
@@ -29,7 +31,7 @@ pub use launch::{
 };
 pub use limits::raise_own_open_files;
 pub use marker::{InstanceMarker, MARKER_VARIABLE, RunId};
-pub use registry::Registry;
+pub use registry::{Registry, Replacement};
 pub use service::Service;
 pub use stderr::{StderrTail, drain};
 pub use terminate::{StopLadder, StopStep, Termination};

@@ -25,8 +25,8 @@ use crate::launch::{LaunchSpec, Launched, launch};
 use crate::marker::InstanceMarker;
 use crate::stderr::{StderrTail, drain};
 use crate::terminate::{StopLadder, Termination};
-use ended::Finish;
 pub(crate) use ended::Ended;
+use ended::Finish;
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -267,10 +267,7 @@ async fn clear_up(
             plan.order(ended).await;
             guard.terminate(&StopLadder::IMMEDIATE).await
         }
-        Finish::PipeClosed
-        | Finish::TooSlow
-        | Finish::Handshake(_)
-        | Finish::Unresponsive => {
+        Finish::PipeClosed | Finish::TooSlow | Finish::Handshake(_) | Finish::Unresponsive => {
             plan.order(ended).await;
             let ladder = match finish {
                 Finish::Unresponsive => DEAF_LADDER,

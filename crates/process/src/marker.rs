@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The environment variable that marks every process of an instance:
 /// `<run>/<service>/<generation>`.
@@ -76,6 +77,18 @@ impl RunId {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}.{}", self.namespace, self.user, self.pid, self.started)
+    }
+}
+
+/// Gives every process of a run a number of its own: what is left of one is never taken for another,
+/// not even where a service was removed and one of its name came later.
+#[derive(Debug, Default)]
+pub(crate) struct Markers(AtomicU64);
+
+impl Markers {
+    /// A number that was never given before.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

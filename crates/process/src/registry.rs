@@ -5,6 +5,7 @@
 //! has to happen.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -18,8 +19,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::marker::RunId;
-use crate::service::{Service, shut_down};
+use crate::cache::{CacheSettings, ConfigCache, ConfigSource, Described};
+use crate::marker::{Markers, RunId};
+use crate::published::Published;
+use crate::service::{Service, Shared, shut_down};
 use crate::supervisor::{Setup, Supervisor};
 
 /// Commands that may wait for a supervisor; whoever sends more waits.
@@ -29,52 +32,170 @@ const COMMAND_QUEUE: usize = 16;
 #[derive(Debug)]
 pub struct Registry {
     services: DashMap<ServiceId, Service>,
+    cache: ConfigCache,
     run: RunId,
+    markers: Arc<Markers>,
     metrics: Arc<Metrics>,
     runtime: Handle,
     tracker: TaskTracker,
+    /// Turns `Some` at the shutdown, for services that left the table and are still ending.
+    hurry: watch::Sender<Option<Duration>>,
+}
+
+/// What became of a new description; see [`Registry::replace`].
+#[derive(Debug, Clone)]
+pub enum Replacement {
+    /// No service of this name was known.
+    New(Service),
+    /// The known one is described in the very same way: it goes on, with the same processes.
+    Unchanged(Service),
+    /// The known one is being ended.
+    Replaced {
+        /// The service that is known from now on.
+        new: Service,
+        /// The one that ends; [`Service::ended`] waits for it.
+        old: Service,
+    },
+    /// The known one was described by a source that takes precedence: it goes on.
+    Outranked(Service),
+}
+
+impl Replacement {
+    /// The service that is known under the name now.
+    pub fn service(&self) -> &Service {
+        match self {
+            Self::New(service) | Self::Unchanged(service) | Self::Outranked(service) => service,
+            Self::Replaced { new, .. } => new,
+        }
+    }
 }
 
 impl Registry {
     /// An empty table whose services live on `runtime`.
     pub fn new(run: RunId, metrics: Arc<Metrics>, runtime: Handle) -> Self {
-        Self { services: DashMap::new(), run, metrics, runtime, tracker: TaskTracker::new() }
+        Self::with_cache(run, metrics, runtime, CacheSettings::default())
     }
 
-    /// The service described by `spec`: the one that is known under its name already, else a new
-    /// one. Nothing is started before somebody asks for it.
+    /// The same, with a cache of descriptions that is not the default one.
+    pub fn with_cache(
+        run: RunId,
+        metrics: Arc<Metrics>,
+        runtime: Handle,
+        cache: CacheSettings,
+    ) -> Self {
+        Self {
+            services: DashMap::new(),
+            cache: ConfigCache::new(cache, Arc::clone(&metrics)),
+            run,
+            markers: Arc::default(),
+            metrics,
+            runtime,
+            tracker: TaskTracker::new(),
+            hurry: watch::Sender::new(None),
+        }
+    }
+
+    /// The service described by `spec` in a file: the one that is known under its name already,
+    /// else a new one. Nothing is started before somebody asks for it.
     pub fn ensure(&self, spec: ServiceSpec) -> Service {
-        match self.services.entry(spec.id.clone()) {
+        self.ensure_from(Described { spec: Arc::new(spec), source: ConfigSource::File })
+    }
+
+    fn ensure_from(&self, described: Described) -> Service {
+        match self.services.entry(described.spec.id.clone()) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(vacant) => {
-                let service = self.found(spec);
+                self.cache.put(&described);
+                let service = self.found(described, 0);
                 vacant.insert(service.clone());
                 service
             }
         }
     }
 
-    /// The service of this name.
+    /// The service of this name, for a request: where its process was stopped, or where it was
+    /// cleaned up, its description comes from the cache and the request may start it again.
     pub fn get(&self, id: &ServiceId) -> Option<Service> {
+        let Some(service) = self.find(id) else {
+            return self.cache.get(id).map(|described| self.ensure_from(described));
+        };
+        self.woken(&service);
+        Some(service)
+    }
+
+    /// The service of this name if it is in the table, for those who only want to look.
+    pub fn find(&self, id: &ServiceId) -> Option<Service> {
         self.services.get(id).map(|service| service.clone())
     }
 
     /// Every service with its status, by name.
     pub fn list(&self) -> Vec<(ServiceId, ServiceStatus)> {
-        let services: Vec<Service> = self.services.iter().map(|entry| entry.clone()).collect();
         let mut list: Vec<_> =
-            services.iter().map(|service| (service.id().clone(), service.status())).collect();
+            self.all().iter().map(|service| (service.id().clone(), service.status())).collect();
         list.sort_by(|a, b| a.0.cmp(&b.0));
         list
     }
 
-    /// The only service, when there is exactly one.
+    /// The only service, when there is exactly one, for a request.
     pub fn only(&self) -> Option<Service> {
         let mut services = self.services.iter();
-        match (services.next(), services.next()) {
-            (Some(service), None) => Some(service.clone()),
-            _ => None,
+        let service = match (services.next(), services.next()) {
+            (Some(service), None) => service.clone(),
+            _ => return None,
+        };
+        drop(services);
+        self.woken(&service);
+        Some(service)
+    }
+
+    /// Describes a service anew. A known one is ended, unless it is described in the same way or by
+    /// a source that takes precedence: its open calls get `grace` to end, its sessions have to begin
+    /// anew, and the new one serves from this moment on.
+    pub fn replace(&self, spec: ServiceSpec, source: ConfigSource, grace: Duration) -> Replacement {
+        let described = Described { spec: Arc::new(spec), source };
+        match self.services.entry(described.spec.id.clone()) {
+            Entry::Vacant(vacant) => {
+                self.cache.put(&described);
+                let new = self.found(described, 0);
+                vacant.insert(new.clone());
+                Replacement::New(new)
+            }
+            Entry::Occupied(known) if known.get().source() > source => {
+                Replacement::Outranked(known.get().clone())
+            }
+            Entry::Occupied(known) if known.get().spec() == &*described.spec => {
+                Replacement::Unchanged(known.get().clone())
+            }
+            Entry::Occupied(mut known) => {
+                self.cache.put(&described);
+                let new = self.found(described, known.get().processes());
+                let old = known.insert(new.clone());
+                self.part_from(&old, grace);
+                Replacement::Replaced { new, old }
+            }
         }
+    }
+
+    /// Forgets a service and its description, and ends it; its open calls get `grace` to end.
+    /// [`Service::ended`] waits for that.
+    pub fn remove(&self, id: &ServiceId, grace: Duration) -> Option<Service> {
+        self.cache.forget(id);
+        let (_, service) = self.services.remove(id)?;
+        self.part_from(&service, grace);
+        Some(service)
+    }
+
+    /// Takes a service out of the table and ends it, but keeps its description for a while: the next
+    /// request for its name brings it back. Only this very service: `false` when it has been replaced
+    /// or removed meanwhile.
+    pub fn clean_up(&self, service: &Service, grace: Duration) -> bool {
+        let is_it = |_: &ServiceId, known: &Service| known.same_as(service);
+        if self.services.remove_if(service.id(), is_it).is_none() {
+            return false;
+        }
+        self.cache.put(&described(service));
+        self.part_from(service, grace);
+        true
     }
 
     /// Ends every service: open calls get `grace` to end, new ones are refused at once. The future
@@ -82,11 +203,31 @@ impl Registry {
     /// meanwhile is to hear that it is being stopped, not that there is no such service.
     pub fn shutdown(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.tracker.close();
-        let services: Vec<Service> = self.services.iter().map(|entry| entry.clone()).collect();
-        shut_down(services, grace, self.tracker.clone())
+        self.hurry.send_replace(Some(grace));
+        shut_down(self.all(), grace, self.tracker.clone())
     }
 
-    fn found(&self, spec: ServiceSpec) -> Service {
+    /// No lock is held for longer than copying one shard's handles takes.
+    fn all(&self) -> Vec<Service> {
+        self.services.iter().map(|entry| entry.clone()).collect()
+    }
+
+    /// A request has come for a service that is known. Where its process was stopped, its
+    /// description is looked up like that of one that was cleaned up; the table's own is the one of
+    /// last resort.
+    fn woken(&self, service: &Service) {
+        if service.wakes() && self.cache.get(service.id()).is_none() {
+            self.cache.put(&described(service));
+        }
+    }
+
+    fn part_from(&self, service: &Service, grace: Duration) {
+        let leaving = service.clone().leave(grace, self.hurry.subscribe());
+        self.tracker.spawn_on(leaving, &self.runtime);
+    }
+
+    fn found(&self, described: Described, processes: u64) -> Service {
+        let Described { spec, source } = described;
         let name: Arc<str> = spec.id.to_string().into();
         let settings = GateSettings {
             start_timeout: spec.timeouts.start,
@@ -95,24 +236,42 @@ impl Registry {
         };
         let (gate, keeper): (Gate, _) = gate(&name, settings);
         let (commands_to, commands) = mpsc::channel(COMMAND_QUEUE);
-        let (status_to, status) = watch::channel(ServiceStatus::default());
+        let status = ServiceStatus { generation: processes, ..ServiceStatus::default() };
+        let first = Published { status, ..Published::default() };
+        let (published_to, published) = watch::channel(first);
         let metrics: Arc<ServiceMetrics> = self.metrics.service(&spec.id);
-        let spec = Arc::new(spec);
+        let rests = Arc::new(AtomicBool::new(false));
+        let shared = Shared {
+            spec: Arc::clone(&spec),
+            source,
+            gate,
+            commands: commands_to,
+            published,
+            metrics: Arc::clone(&metrics),
+            rests: Arc::clone(&rests),
+        };
         if self.tracker.is_closed() {
             // Too late to start anything: nobody would end it.
             keeper.set(GateState::Refusing { why: FaultKind::Draining, until: None });
-            return Service::new(spec, gate, commands_to, status, metrics);
+            return Service::new(shared);
         }
         let setup = Setup {
-            spec: Arc::clone(&spec),
+            spec,
             run: self.run,
+            markers: Arc::clone(&self.markers),
+            processes,
             keeper,
             commands,
-            status: status_to,
-            metrics: Arc::clone(&metrics),
+            published: published_to,
+            metrics,
+            rests,
             tracker: self.tracker.clone(),
         };
         self.tracker.spawn_on(Supervisor::new(setup).run(), &self.runtime);
-        Service::new(spec, gate, commands_to, status, metrics)
+        Service::new(shared)
     }
+}
+
+fn described(service: &Service) -> Described {
+    Described { spec: Arc::clone(service.shared_spec()), source: service.source() }
 }

@@ -4,16 +4,19 @@
 //! supervisor has published.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use standpipe_core::connection::Gate;
 use standpipe_core::service::{ServiceId, ServiceSpec};
-use standpipe_core::status::ServiceStatus;
+use standpipe_core::status::{Phase, ServiceStatus};
 use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::ConfigSource;
+use crate::published::Published;
 use crate::supervisor::Command;
 
 /// A stop that takes longer than this is left to go on by itself: the ladder of a child is bounded,
@@ -24,24 +27,22 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Service(Arc<Shared>);
 
+/// What a service's handle is made of.
 #[derive(Debug)]
-struct Shared {
-    spec: Arc<ServiceSpec>,
-    gate: Gate,
-    commands: mpsc::Sender<Command>,
-    status: watch::Receiver<ServiceStatus>,
-    metrics: Arc<ServiceMetrics>,
+pub(crate) struct Shared {
+    pub(crate) spec: Arc<ServiceSpec>,
+    pub(crate) source: ConfigSource,
+    pub(crate) gate: Gate,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) published: watch::Receiver<Published>,
+    pub(crate) metrics: Arc<ServiceMetrics>,
+    /// Its process was stopped, and nobody has asked for it since.
+    pub(crate) rests: Arc<AtomicBool>,
 }
 
 impl Service {
-    pub(crate) fn new(
-        spec: Arc<ServiceSpec>,
-        gate: Gate,
-        commands: mpsc::Sender<Command>,
-        status: watch::Receiver<ServiceStatus>,
-        metrics: Arc<ServiceMetrics>,
-    ) -> Self {
-        Self(Arc::new(Shared { spec, gate, commands, status, metrics }))
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
     }
 
     /// Its name.
@@ -54,6 +55,31 @@ impl Service {
         &self.0.spec
     }
 
+    pub(crate) fn shared_spec(&self) -> &Arc<ServiceSpec> {
+        &self.0.spec
+    }
+
+    /// Where its description comes from.
+    pub fn source(&self) -> ConfigSource {
+        self.0.source
+    }
+
+    /// How many processes it has had so far.
+    pub(crate) fn processes(&self) -> u64 {
+        self.0.published.borrow().status.generation
+    }
+
+    /// Whether both are handles of the very same service, not only of one of the same name.
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether its process was stopped and nobody has asked for it since; says so once.
+    pub(crate) fn wakes(&self) -> bool {
+        // The first look is for the many requests that meet a running service.
+        self.0.rests.load(Ordering::Relaxed) && self.0.rests.swap(false, Ordering::Relaxed)
+    }
+
     /// The way in.
     pub fn gate(&self) -> &Gate {
         &self.0.gate
@@ -64,9 +90,17 @@ impl Service {
         &self.0.metrics
     }
 
-    /// What its supervisor published last.
+    /// How it is now. Changes nothing and waits for nobody.
     pub fn status(&self) -> ServiceStatus {
-        self.0.status.borrow().clone()
+        self.0.published.borrow().snapshot()
+    }
+
+    /// Waits until the service has ended for good and none of its processes is left. Cancel safe.
+    pub async fn ended(&self) {
+        let mut published = self.0.published.clone();
+        let is_over = |now: &Published| now.status.phase == Phase::Stopped;
+        // An error: its supervisor is gone, which comes to the same.
+        let _gone = published.wait_for(is_over).await;
     }
 
     /// Asks for a start; does not wait for it.
@@ -87,6 +121,19 @@ impl Service {
         let _gone = self.0.commands.send(Command::Restart).await;
     }
 
+    /// Ends it for good after its calls have had `grace` to end; in less when `hurry` says so.
+    pub(crate) async fn leave(self, grace: Duration, mut hurry: watch::Receiver<Option<Duration>>) {
+        let (done_to, done) = oneshot::channel();
+        if self.0.commands.send(Command::Leave { grace, done: done_to }).await.is_err() {
+            return;
+        }
+        let less = tokio::select! {
+            _ = done => return,
+            less = hurry.wait_for(Option::is_some) => less.map_or(None, |less| *less),
+        };
+        self.shut_down(less.unwrap_or_default()).await;
+    }
+
     async fn shut_down(&self, grace: Duration) {
         let (done_to, done) = oneshot::channel();
         let order = Command::Shutdown { grace, done: done_to };
@@ -97,6 +144,7 @@ impl Service {
 }
 
 /// Ends all of `services` at the same time and waits for every task they had.
+/// Services that left the table before are waited for as well.
 pub(crate) async fn shut_down(services: Vec<Service>, grace: Duration, tracker: TaskTracker) {
     let orders = TaskTracker::new();
     for service in services {
@@ -104,5 +152,5 @@ pub(crate) async fn shut_down(services: Vec<Service>, grace: Duration, tracker: 
     }
     orders.close();
     orders.wait().await;
-    let _late = timeout(STOP_PATIENCE, tracker.wait()).await;
+    let _late = timeout(grace + STOP_PATIENCE, tracker.wait()).await;
 }

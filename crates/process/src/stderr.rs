@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Lines kept by [`StderrTail::default`].
 const DEFAULT_LINES: usize = 200;
+/// Lines that are shown of a child that has ended.
+const LAST_WORDS: usize = 20;
 /// What is kept of a line; the rest is dropped as it arrives.
 pub(crate) const MAX_LINE_BYTES: usize = 4 << 10;
 /// What is kept of all lines together; the oldest go first.
@@ -47,6 +49,12 @@ impl StderrTail {
     /// The lines kept, oldest first.
     pub fn lines(&self) -> Vec<Arc<str>> {
         self.lock().lines.iter().cloned().collect()
+    }
+
+    /// The last twenty of them: what a child said before it ended.
+    pub fn last_words(&self) -> Vec<Arc<str>> {
+        let kept = self.lock();
+        kept.lines.iter().skip(kept.lines.len().saturating_sub(LAST_WORDS)).cloned().collect()
     }
 
     /// Adds a line.

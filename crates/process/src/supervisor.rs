@@ -16,25 +16,27 @@ mod table;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use standpipe_core::connection::{Deliveries, GateKeeper, GateState, Inbox, InboxLimits, Input};
 use standpipe_core::connection::{Session, inbox};
 use standpipe_core::fault::{Fault, FaultKind};
-use standpipe_core::id::Generation;
 use standpipe_core::mux::Marks;
 use standpipe_core::policy::RestartPolicy;
 use standpipe_core::service::{ServiceSpec, Sharing};
-use standpipe_core::status::{Phase, ServiceStatus};
+use standpipe_core::status::{LastExit, Phase, ServiceStatus};
 use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
+use crate::exit::Exit;
 use crate::instance::{InstanceKey, Report};
-use crate::life::News;
-use crate::marker::RunId;
+use crate::life::{Ended, News};
+use crate::marker::{Markers, RunId};
+use crate::published::Published;
 use halt::Halt;
 use table::{Held, Kind};
 
@@ -58,16 +60,25 @@ pub(crate) enum Command {
     Restart,
     /// End for good: open calls get this long first.
     Shutdown { grace: Duration, done: oneshot::Sender<()> },
+    /// The same, because the service is not known any more, or not in this way: from now on it must
+    /// not touch what a successor of the same name may use.
+    Leave { grace: Duration, done: oneshot::Sender<()> },
 }
 
 /// Everything a supervisor is made of.
 pub(crate) struct Setup {
     pub(crate) spec: Arc<ServiceSpec>,
     pub(crate) run: RunId,
+    /// Where the numbers of children come from.
+    pub(crate) markers: Arc<Markers>,
+    /// How many processes the service had before it was described anew.
+    pub(crate) processes: u64,
     pub(crate) keeper: GateKeeper,
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) status: watch::Sender<ServiceStatus>,
+    pub(crate) published: watch::Sender<Published>,
     pub(crate) metrics: Arc<ServiceMetrics>,
+    /// Set where the service has been stopped.
+    pub(crate) rests: Arc<AtomicBool>,
     pub(crate) tracker: TaskTracker,
 }
 
@@ -77,7 +88,8 @@ pub(crate) struct Supervisor {
     name: Arc<str>,
     marks: Arc<Marks>,
     policy: RestartPolicy,
-    generation: Generation,
+    /// How many processes there have been.
+    processes: u64,
     next_key: u64,
     instances: BTreeMap<InstanceKey, Held>,
     main: Option<InstanceKey>,
@@ -95,7 +107,9 @@ pub(crate) struct Supervisor {
     check_at: Option<Instant>,
     phase: Phase,
     message: Option<Arc<str>>,
-    last_exit: Option<Arc<str>>,
+    last_exit: Option<LastEnd>,
+    /// When an instance whose child has ended was last used.
+    last_used: Option<Instant>,
     restarts: u64,
     /// Somebody asked for a start while the main process was being stopped as unused.
     start_again: bool,
@@ -103,6 +117,8 @@ pub(crate) struct Supervisor {
     refusal: Option<FaultKind>,
     /// Everything is being stopped.
     halt: Option<Halt>,
+    /// The service has been removed or replaced.
+    leaving: bool,
     /// Who waits until nothing is left.
     stopped: Vec<oneshot::Sender<()>>,
     /// Inputs that wait until the main process serves, or sessions that wait for room, oldest first.
@@ -127,7 +143,7 @@ impl Supervisor {
         Self {
             policy: RestartPolicy::new(setup.spec.restart),
             marks: Arc::default(),
-            generation: Generation::default(),
+            processes: setup.processes,
             next_key: 0,
             instances: BTreeMap::new(),
             main: None,
@@ -142,10 +158,12 @@ impl Supervisor {
             phase: Phase::Idle,
             message: None,
             last_exit: None,
+            last_used: None,
             restarts: 0,
             start_again: false,
             refusal: None,
             halt: None,
+            leaving: false,
             stopped: Vec::new(),
             held: VecDeque::new(),
             queue: VecDeque::new(),
@@ -198,6 +216,10 @@ impl Supervisor {
             Command::Shutdown { grace, done } => {
                 self.stopped.push(done);
                 self.shut_down(grace);
+            }
+            Command::Leave { grace, done } => {
+                self.stopped.push(done);
+                self.replaced(grace);
             }
         }
     }
@@ -283,18 +305,46 @@ impl Supervisor {
 
     fn publish(&self) {
         let main = self.main.and_then(|key| self.instances.get(&key));
+        let last_exit = self.last_exit.as_ref();
         let status = ServiceStatus {
             state: self.phase.state(),
             phase: self.phase,
             message: self.message.clone(),
-            generation: self.generation.get(),
+            generation: self.processes,
             pid: main.and_then(Held::pid),
             instances: self.instances.values().filter(|held| held.lives()).count(),
             restarts: self.restarts,
-            last_exit: self.last_exit.clone(),
+            last_exit: last_exit.map(LastEnd::shown),
+            ..ServiceStatus::default()
         };
-        self.setup.metrics.set_phase(metrics_phase(self.phase));
-        self.setup.status.send_replace(status);
+        if !self.is_leaving() {
+            self.setup.metrics.set_phase(metrics_phase(self.phase));
+        }
+        self.setup.published.send_replace(Published {
+            status,
+            tail: last_exit.map(|last| last.ended.tail.clone()),
+            last_used: self.last_used,
+            gauges: self.instances.values().map(Held::gauge).collect(),
+        });
+    }
+}
+
+/// How the last child ended.
+struct LastEnd {
+    /// Its number.
+    of: u64,
+    ended: Ended,
+}
+
+impl LastEnd {
+    fn shown(&self) -> LastExit {
+        LastExit {
+            reason: Arc::clone(&self.ended.how),
+            status: self.ended.exit.and_then(Exit::code),
+            signal: self.ended.exit.and_then(Exit::signal),
+            at: self.ended.at,
+            stderr: Vec::new(),
+        }
     }
 }
 

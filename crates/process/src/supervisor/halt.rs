@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use standpipe_core::connection::GateState;
 use standpipe_core::fault::FaultKind;
+use standpipe_core::service::MAX_DURATION;
 use standpipe_core::status::Phase;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Supervisor;
 use super::table::Held;
+use crate::instance::Control;
 use crate::life::StopReason;
 use crate::terminate::StopLadder;
 
@@ -73,17 +75,34 @@ impl Supervisor {
         if matches!(self.halt, Some(Halt::End | Halt::Ended)) {
             return;
         }
-        self.halt = Some(Halt::Drain { until: Instant::now() + grace });
+        let until = Instant::now() + grace.min(MAX_DURATION);
+        let until = self.drains_until().map_or(until, |earlier| earlier.min(until));
+        self.halt = Some(Halt::Drain { until });
         self.phase = Phase::Draining;
         self.resume_at = None;
         self.check_at = None;
         self.set_gate(GateState::Refusing { why: FaultKind::Draining, until: None });
     }
 
+    /// The service is known no more, or another one under its name.
+    pub(super) fn replaced(&mut self, grace: Duration) {
+        self.leaving = true;
+        self.shut_down(grace);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
     /// While draining: whether the open calls have ended, or their time has.
     pub(super) fn check_drain(&mut self, now: Instant) {
         let busy = |held: &Held| held.activity().open_calls() > 0 || !held.waiting.is_empty();
         let waits = !self.queue.is_empty() || !self.held.is_empty();
+        if self.leaving {
+            // Who waited for a start has been told to try again. Who comes from now on is a client
+            // of before: it is to begin anew, with the successor if there is one.
+            self.set_gate(GateState::Refusing { why: FaultKind::Removed, until: None });
+        }
         let is_over = self.drains_until().is_some_and(|until| until <= now);
         if is_over || !(waits || self.instances.values().any(busy)) {
             self.halt(Halt::End, SHUTDOWN_LADDER);
@@ -144,6 +163,13 @@ impl Supervisor {
         self.refuse_waiting();
         while let Some(input) = self.front.as_mut().and_then(|(_, inputs)| inputs.try_next()) {
             self.arrived(input);
+        }
+        if self.leaving {
+            self.set_gate(GateState::Refusing { why: FaultKind::Removed, until: None });
+            for held in self.instances.values() {
+                // An instance that has eight orders waiting is beyond help.
+                let _full = held.instance.control.try_send(Control::EndSessions);
+            }
         }
         // Their tasks end with the last handle.
         self.instances.clear();

@@ -4,6 +4,7 @@
 //! not know of sessions' own processes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use standpipe_core::connection::{GateState, Input};
@@ -140,6 +141,8 @@ impl Supervisor {
             return self.open_front();
         }
         self.phase = Phase::Idle;
+        // Before the gate closes: who finds it closed is the first to ask again.
+        self.setup.rests.store(true, Ordering::Relaxed);
         self.set_gate(GateState::Closed);
         if !self.held.is_empty() {
             self.demanded();

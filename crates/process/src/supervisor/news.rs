@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::time::Duration;
 
-use super::{Kind, Supervisor};
+use super::{Kind, LastEnd, Supervisor};
 use crate::instance::{Control, InstanceKey};
 use crate::life::{Ended, Event, News};
 
@@ -39,9 +39,15 @@ impl Supervisor {
             }
             Event::Ending { ended, heard } => {
                 life.ended = true;
+                self.ended(news.generation, &ended);
                 self.ending(news.key, &ended);
                 self.publish();
                 let _gone = heard.send(());
+            }
+            Event::Gone(exit) => {
+                if let Some(last) = self.last_exit.as_mut().filter(|l| l.of == news.generation) {
+                    last.ended.exit = Some(exit);
+                }
             }
         }
     }
@@ -64,11 +70,14 @@ impl Supervisor {
         }
     }
 
+    fn ended(&mut self, generation: u64, ended: &Ended) {
+        self.last_exit = Some(LastEnd { of: generation, ended: ended.clone() });
+    }
+
     /// A child has ended or has to: decides what callers find from now on.
     fn ending(&mut self, key: InstanceKey, ended: &Ended) {
         // What its instance said before comes first: it may be of another kind by now.
         self.catch_up_reports();
-        self.last_exit = Some(ended.how.clone());
         match self.instances.get(&key).map(|held| &held.kind) {
             Some(Kind::Main) => self.main_ending(ended),
             Some(Kind::Own(_)) => self.own_ending(ended),
@@ -91,6 +100,7 @@ impl Supervisor {
             return;
         };
         held.life = None;
+        self.last_used = self.last_used.max(held.activity().accessed(held.made));
         match held.kind {
             Kind::Main => self.main_ended(),
             Kind::Own(_) => self.own_ended(key),
@@ -120,10 +130,12 @@ impl Supervisor {
             let (done, _) = oneshot::channel();
             let order = Control::Ended { why: why.clone(), done };
             let _full = held.instance.control.try_send(order);
-            let key = held.instance.key;
+            let (key, generation) = (held.instance.key, life.generation);
             if !decided {
                 let how = std::sync::Arc::from("its supervision failed");
-                self.ending(key, &Ended { ending: Some(ending), refused: false, how, why });
+                let ended = Ended { ending: Some(ending), ..Ended::unseen(how, why) };
+                self.ended(generation, &ended);
+                self.ending(key, &ended);
             }
         }
         self.joined(error.id());

@@ -42,6 +42,10 @@ pub(super) struct Side {
 }
 
 impl Side {
+    pub(super) fn is_dedicated(&self) -> bool {
+        self.dedicated
+    }
+
     /// A dedicated one lives as long as its session; another only while it is used.
     pub(super) fn policy(&self, configured: IdlePolicy) -> IdlePolicy {
         if self.dedicated { configured } else { IdlePolicy::new(Some(SIDE_IDLE)) }

@@ -16,6 +16,7 @@ use super::{Supervisor, inbox_limits};
 use crate::instance::{Activity, Instance, InstanceKey, InstanceTask, control_channel};
 use crate::life::{Plan, StopReason, live};
 use crate::marker::InstanceMarker;
+use crate::published::Gauge;
 
 /// An instance as its supervisor sees it.
 pub(super) struct Held {
@@ -24,7 +25,7 @@ pub(super) struct Held {
     pub(super) life: Option<Living>,
     /// Inputs that wait until it serves.
     pub(super) waiting: Vec<Input>,
-    made: Instant,
+    pub(super) made: Instant,
     /// When it last became ready or was given something: what its task knows of that comes later.
     touched: Instant,
 }
@@ -104,6 +105,15 @@ impl Held {
         self.activity().last_used(self.made).max(self.touched)
     }
 
+    /// Its counters, for the status.
+    pub(super) fn gauge(&self) -> Gauge {
+        let counts_sessions = match &self.kind {
+            Kind::Main | Kind::Own(_) => true,
+            Kind::Side(side) => side.is_dedicated(),
+        };
+        Gauge { activity: Arc::clone(&self.instance.activity), made: self.made, counts_sessions }
+    }
+
     pub(super) fn touch(&mut self) {
         self.touched = Instant::now();
     }
@@ -163,8 +173,8 @@ impl Supervisor {
             return;
         };
         debug_assert!(held.life.is_none(), "at most one child per instance");
-        self.generation = self.generation.next();
-        let generation = self.generation.get();
+        self.processes += 1;
+        let generation = self.setup.markers.next();
         let (stop_to, stop) = watch::channel(None);
         let plan = Plan {
             spec: Arc::clone(&self.setup.spec),

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod describing;
 mod dying;
 mod roots;
 mod sessions;
