@@ -47,7 +47,9 @@ impl ChildLimits {
     /// What is configured, within our own hard limits; the rest as we were started with.
     pub(crate) fn of(configured: &ResourceLimits) -> Self {
         Self([
-            configured.memory.map(|bytes| (Resource::As, both("memory", Resource::As, bytes))),
+            // Data rather than address space: runtimes such as Node.js reserve gigabytes of the
+            // latter that they never touch, and do not start without.
+            configured.memory.map(|bytes| (Resource::Data, both("memory", Resource::Data, bytes))),
             configured.cpu.map(|time| (Resource::Cpu, cpu(time))),
             configured.processes.map(|n| (Resource::Nproc, both("processes", Resource::Nproc, n))),
             open_files(configured.open_files).map(|limit| (Resource::Nofile, limit)),

@@ -66,7 +66,7 @@ async fn each_configured_limit_holds_for_good() {
     // Soft and hard alike, so that the child cannot raise them; the time between `SIGXCPU` and
     // `SIGKILL` is for clearing up.
     let cases = [
-        ("Max address space", pair("536870912", "536870912")),
+        ("Max data size", pair("536870912", "536870912")),
         ("Max cpu time", pair("91", "96")),
         ("Max open files", pair("99", "99")),
         ("Max processes", pair("1234", "1234")),
@@ -88,7 +88,7 @@ async fn what_is_not_configured_is_as_we_were_started() {
     let of_child = |name| limits_of_a_child(name, ResourceLimits::default());
     assert_eq!(of_child("Max open files").await, pair("777", &in_words(maximum)));
     for (name, resource) in
-        [("Max address space", Resource::As), ("Max processes", Resource::Nproc)]
+        [("Max data size", Resource::Data), ("Max processes", Resource::Nproc)]
     {
         let ours = getrlimit(resource);
         let expected = (in_words(ours.current), in_words(ours.maximum));

@@ -107,7 +107,7 @@ impl Default for Limits {
 /// its own. Only `processes` is counted over all processes of the user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ResourceLimits {
-    /// Address space, in bytes. It counts what a process reserves, used or not.
+    /// Private writable memory, in bytes: heap, anonymous mappings and data segments.
     pub memory: Option<u64>,
     /// Processor time of the process's whole life, rounded up to seconds.
     pub cpu: Option<Duration>,
