@@ -17,6 +17,7 @@ mod handshake;
 mod levels;
 mod marks;
 mod outgoing;
+mod probe;
 mod questions;
 mod subscriptions;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 pub use handshake::{Handshake, HandshakeError};
 pub use marks::Marks;
 pub use outgoing::{Batch, Outgoing};
+pub use probe::Verdict;
 
 use crate::connection::{Inbox, Input, Session};
 use crate::fault::{Fault, FaultKind};
@@ -106,6 +108,8 @@ pub enum Note {
     Refused(Refusal),
     /// A line that is not a message.
     Noise,
+    /// What came of a probe.
+    Probed(Verdict),
 }
 
 /// Why a message was dropped.
@@ -163,6 +167,7 @@ pub struct Mux {
     /// Those during which the child may ask something.
     asking: HashSet<u64>,
     abandoned: abandoned::Abandoned,
+    probing: probe::Probing,
     questions: HashMap<(SessionId, u64), questions::Question>,
     elicitations: VecDeque<questions::UrlElicitation>,
     sessions: HashMap<SessionId, Arc<Session>>,
@@ -207,6 +212,7 @@ impl Mux {
             client_calls: 0,
             asking: HashSet::new(),
             abandoned: abandoned::Abandoned::default(),
+            probing: probe::Probing::default(),
             questions: HashMap::new(),
             elicitations: VecDeque::new(),
             sessions: HashMap::new(),
@@ -234,6 +240,7 @@ impl Mux {
         self.outgoing.clear();
         self.asking.clear();
         self.abandoned.clear();
+        self.end_probing();
         self.client_calls = 0;
         // Before the answers, which may be the last messages of their streams.
         let questions: Vec<_> = self.questions.drain().collect();

@@ -7,6 +7,7 @@
 
 mod id;
 mod limits;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use id::{MAX_SERVICE_ID_LEN, ServiceId, ServiceIdError, ServiceIdFault};
 pub use limits::{Limits, MAX_DURATION, ResourceLimits, RestartSettings, Timeouts};
+pub use probe::ProbeSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Redacted;
@@ -52,6 +54,8 @@ pub struct ServiceSpec {
     pub interactive: Interactive,
     /// When a dead child is started again.
     pub restart: RestartSettings,
+    /// When a process that nobody uses is asked whether it still answers.
+    pub probe: ProbeSettings,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// Stop a process that nobody used for this long; `None` keeps it.
@@ -77,6 +81,7 @@ impl ServiceSpec {
             era: EraChoice::default(),
             interactive: Interactive::default(),
             restart: RestartSettings::default(),
+            probe: ProbeSettings::default(),
             timeouts: Timeouts::default(),
             idle_timeout: lifecycle.default_idle_timeout(),
             limits: Limits::default(),
@@ -113,6 +118,9 @@ impl ServiceSpec {
                 return Some(SpecFault::EnvValue { name: name.clone() });
             }
         }
+        if let Some(fault) = probe::fault(&self.probe) {
+            return Some(fault);
+        }
         limits::fault(&self.restart, &self.timeouts, self.idle_timeout, &self.limits)
             .or_else(|| self.resources.fault())
     }
@@ -132,6 +140,7 @@ impl fmt::Debug for ServiceSpec {
             .field("era", &self.era)
             .field("interactive", &self.interactive)
             .field("restart", &self.restart)
+            .field("probe", &self.probe)
             .field("timeouts", &self.timeouts)
             .field("idle_timeout", &self.idle_timeout)
             .field("limits", &self.limits)

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use standpipe_core::connection::{Deliveries, Inbox, Input, Session};
 use standpipe_core::fault::FaultKind;
-use standpipe_core::mux::{HandshakeError, Mux, Note};
+use standpipe_core::mux::{HandshakeError, Mux, Note, Verdict};
 use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -53,6 +53,8 @@ pub(crate) enum Control {
     Ended { why: FaultKind, done: oneshot::Sender<()> },
     /// Serve these sessions too.
     Adopt(Vec<Arc<Session>>),
+    /// Ask the child whether it answers within this time, unless it may be at work.
+    Probe(Duration),
     /// The service is no more: its sessions are over.
     EndSessions,
 }
@@ -71,6 +73,8 @@ pub(crate) enum Report {
     SideFree,
     /// The one session that the process served is over.
     Vacant,
+    /// What came of a probe.
+    Probed(Verdict),
 }
 
 /// The supervisor's handle.
@@ -90,6 +94,8 @@ pub(crate) struct Activity {
     sessions: AtomicUsize,
     /// Milliseconds since the instance was made.
     last_used: AtomicU64,
+    /// When the child last wrote something, in the same way; 0: it has not.
+    last_heard: AtomicU64,
 }
 
 impl Activity {
@@ -99,6 +105,12 @@ impl Activity {
 
     pub(crate) fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    /// When the child last wrote anything.
+    pub(crate) fn last_heard(&self, made: Instant) -> Option<Instant> {
+        let millis = self.last_heard.load(Ordering::Relaxed);
+        (millis > 0).then(|| made + Duration::from_millis(millis))
     }
 
     pub(crate) fn sessions(&self) -> usize {
@@ -255,6 +267,9 @@ impl InstanceTask {
                 }
             }
             Control::Adopt(sessions) => self.mux.adopt(sessions, Instant::now()),
+            // A child that is on its way out is not asked: its end is known.
+            Control::Probe(timeout) if self.serves() => self.mux.probe(timeout, Instant::now()),
+            Control::Probe(_) => self.report(Report::Probed(Verdict::Busy)),
             Control::EndSessions => self.mux.end_sessions(),
         }
     }
@@ -297,6 +312,7 @@ impl InstanceTask {
             Note::RootsGiven { owner, others } => Report::RootsGiven { owner, others },
             Note::SideFree => Report::SideFree,
             Note::Vacant => Report::Vacant,
+            Note::Probed(verdict) => Report::Probed(verdict),
             Note::Dropped(why) => return tallies::dropped(&self.metrics, why),
             Note::Refused(why) => return tallies::refused(&self.metrics, why),
             Note::Noise => return self.metrics.noise_line(),
@@ -321,7 +337,13 @@ impl InstanceTask {
         activity.open_calls.store(self.mux.open_calls(), Ordering::Relaxed);
         activity.subscriptions.store(self.mux.subscriptions(), Ordering::Relaxed);
         activity.sessions.store(self.mux.sessions(), Ordering::Relaxed);
-        let used = self.mux.last_used().saturating_duration_since(self.made).as_millis();
-        activity.last_used.store(u64::try_from(used).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let millis = |at: Instant| {
+            let since = at.saturating_duration_since(self.made).as_millis();
+            u64::try_from(since).unwrap_or(u64::MAX)
+        };
+        activity.last_used.store(millis(self.mux.last_used()), Ordering::Relaxed);
+        // A new child has not been heard yet.
+        let heard = self.mux.last_heard().map_or(0, |at| millis(at).max(1));
+        activity.last_heard.store(heard, Ordering::Relaxed);
     }
 }

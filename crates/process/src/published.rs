@@ -21,6 +21,8 @@ pub(crate) struct Published {
     pub(crate) tail: Option<StderrTail>,
     /// When one that is gone was last used.
     pub(crate) last_used: Option<Instant>,
+    /// When a probe last said how it is.
+    pub(crate) probed_at: Option<Instant>,
     pub(crate) gauges: Vec<Gauge>,
 }
 
@@ -34,6 +36,12 @@ pub(crate) struct Gauge {
 }
 
 impl Published {
+    /// When it was last known that, or whether, a process answers.
+    pub(crate) fn verdict_at(&self) -> Option<Instant> {
+        let heard = self.gauges.iter().map(|gauge| gauge.activity.last_heard(gauge.made)).max();
+        heard.flatten().max(self.probed_at)
+    }
+
     /// The whole of it, now.
     pub(crate) fn snapshot(&self) -> ServiceStatus {
         let mut status = self.status.clone();

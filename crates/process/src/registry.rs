@@ -136,6 +136,14 @@ impl Registry {
         list
     }
 
+    /// Has every service probed of which it is not known well enough how it is; see
+    /// [`Service::check_health`].
+    pub fn check_health(&self) {
+        for service in self.all() {
+            service.check_health();
+        }
+    }
+
     /// The only service, when there is exactly one, for a request.
     pub fn only(&self) -> Option<Service> {
         let mut services = self.services.iter();

@@ -23,6 +23,9 @@ use crate::supervisor::Command;
 /// and this is well beyond it.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
+/// So long it is remembered that, or whether, a service answers.
+const HEALTH_CACHE: Duration = Duration::from_secs(5);
+
 /// A service.
 #[derive(Debug, Clone)]
 pub struct Service(Arc<Shared>);
@@ -93,6 +96,25 @@ impl Service {
     /// How it is now. Changes nothing and waits for nobody.
     pub fn status(&self) -> ServiceStatus {
         self.0.published.borrow().snapshot()
+    }
+
+    /// For somebody who asks how a serving service is: what is known is fresh enough for five
+    /// seconds, which is counted; else the service is probed, as far as it is unused. What comes of
+    /// that is in the status then. Does not wait.
+    pub fn check_health(&self) {
+        let verdict_at = {
+            let published = self.0.published.borrow();
+            if published.status.phase != Phase::Ready || self.0.spec.probe.interval.is_none() {
+                return;
+            }
+            published.verdict_at()
+        };
+        if verdict_at.is_some_and(|at| at.elapsed() <= HEALTH_CACHE) {
+            self.0.metrics.health_cache_hit();
+        } else {
+            // When so many orders wait, one more would not be seen to any sooner.
+            let _full = self.0.commands.try_send(Command::Probe);
+        }
     }
 
     /// Waits until the service has ended for good and none of its processes is left. Cancel safe.

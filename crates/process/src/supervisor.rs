@@ -11,6 +11,8 @@ mod idle;
 mod main_process;
 mod news;
 mod own;
+mod probe;
+mod publish;
 mod side;
 mod table;
 
@@ -25,19 +27,19 @@ use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::mux::Marks;
 use standpipe_core::policy::RestartPolicy;
 use standpipe_core::service::{ServiceSpec, Sharing};
-use standpipe_core::status::{LastExit, Phase, ServiceStatus};
+use standpipe_core::status::Phase;
 use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use crate::exit::Exit;
 use crate::instance::{InstanceKey, Report};
-use crate::life::{Ended, News};
+use crate::life::News;
 use crate::marker::{Markers, RunId};
 use crate::published::Published;
 use halt::Halt;
+use publish::LastEnd;
 use table::{Held, Kind};
 
 /// How often idle processes and inputs that wait too long are looked for.
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Stop(oneshot::Sender<()>),
     /// End what runs, forget past failures, start again.
     Restart,
+    /// Somebody wants to know whether it answers: probe it now if it is unused.
+    Probe,
     /// End for good: open calls get this long first.
     Shutdown { grace: Duration, done: oneshot::Sender<()> },
     /// The same, because the service is not known any more, or not in this way: from now on it must
@@ -213,6 +217,7 @@ impl Supervisor {
             Command::Start => self.wanted(),
             Command::Stop(done) => self.stop(done),
             Command::Restart => self.restart(),
+            Command::Probe => self.probe_soon(),
             Command::Shutdown { grace, done } => {
                 self.stopped.push(done);
                 self.shut_down(grace);
@@ -231,11 +236,13 @@ impl Supervisor {
             Report::RootsGiven { owner, others } => self.given_away(key, &owner, others),
             Report::SideFree => self.side_is_free(key),
             Report::Vacant => self.vacated(key),
+            Report::Probed(verdict) => self.probed(key, verdict),
         }
     }
 
     fn time_passed(&mut self) {
         let now = Instant::now();
+        self.run_probes(now);
         if self.check_at.is_none_or(|at| at > now) {
             return;
         }
@@ -261,7 +268,7 @@ impl Supervisor {
         // Set anew each time it would come earlier, and never put off.
         self.check_at = check.map(|check| self.check_at.map_or(check, |at| at.min(check)));
         let resume = self.resume_at.filter(|_| self.may_resume());
-        resume.into_iter().chain(self.check_at).min()
+        resume.into_iter().chain(self.check_at).chain(self.next_probe()).min()
     }
 
     fn has_to_check(&self) -> bool {
@@ -302,50 +309,6 @@ impl Supervisor {
             }
         }
     }
-
-    fn publish(&self) {
-        let main = self.main.and_then(|key| self.instances.get(&key));
-        let last_exit = self.last_exit.as_ref();
-        let status = ServiceStatus {
-            state: self.phase.state(),
-            phase: self.phase,
-            message: self.message.clone(),
-            generation: self.processes,
-            pid: main.and_then(Held::pid),
-            instances: self.instances.values().filter(|held| held.lives()).count(),
-            restarts: self.restarts,
-            last_exit: last_exit.map(LastEnd::shown),
-            ..ServiceStatus::default()
-        };
-        if !self.is_leaving() {
-            self.setup.metrics.set_phase(metrics_phase(self.phase));
-        }
-        self.setup.published.send_replace(Published {
-            status,
-            tail: last_exit.map(|last| last.ended.tail.clone()),
-            last_used: self.last_used,
-            gauges: self.instances.values().map(Held::gauge).collect(),
-        });
-    }
-}
-
-/// How the last child ended.
-struct LastEnd {
-    /// Its number.
-    of: u64,
-    ended: Ended,
-}
-
-impl LastEnd {
-    fn shown(&self) -> LastExit {
-        LastExit {
-            reason: Arc::clone(&self.ended.how),
-            status: self.ended.exit.and_then(Exit::code),
-            signal: self.ended.exit.and_then(Exit::signal),
-            at: self.ended.at,
-            stderr: Vec::new(),
-        }
-    }
 }
 
 /// Takes out what `condition` holds for and leaves the rest in its order.
@@ -370,18 +333,6 @@ fn inbox_limits(spec: &ServiceSpec) -> InboxLimits {
     let message_bytes = spec.limits.max_message_bytes;
     let least = InboxLimits::for_messages_of(message_bytes);
     InboxLimits { bytes: spec.limits.input_queue_bytes.max(least.bytes), ..least }
-}
-
-fn metrics_phase(phase: Phase) -> standpipe_metrics::Phase {
-    match phase {
-        Phase::Idle => standpipe_metrics::Phase::Idle,
-        Phase::Starting => standpipe_metrics::Phase::Starting,
-        Phase::Ready => standpipe_metrics::Phase::Ready,
-        Phase::Draining => standpipe_metrics::Phase::Draining,
-        Phase::Stopped => standpipe_metrics::Phase::Stopped,
-        Phase::Backoff => standpipe_metrics::Phase::Backoff,
-        Phase::CrashLoop => standpipe_metrics::Phase::CrashLoop,
-    }
 }
 
 /// A random fraction, so that services that fail together do not come back together.

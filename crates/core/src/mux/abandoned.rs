@@ -64,6 +64,11 @@ impl Abandoned {
         self.0.clear();
     }
 
+    /// Whether the child may still be working on any of them.
+    pub(super) fn is_any(&self, now: Instant) -> bool {
+        self.0.iter().any(|call| call.until > now)
+    }
+
     /// Whether the child may still be working for a session other than this one.
     pub(super) fn of_others(&self, session: SessionId, now: Instant) -> bool {
         self.others(session, now).next().is_some()

@@ -30,6 +30,8 @@ pub(super) enum CallKind {
     Handshake,
     /// A client's own `initialize`, passed through to its own process.
     Opening(Opening),
+    /// Our `ping`.
+    Probe,
     /// Something of ours whose answer changes nothing.
     Unheeded,
 }
@@ -229,6 +231,7 @@ impl Mux {
             self.asking.insert(id);
         }
         self.client_calls += 1;
+        self.disturb_probe();
         let deadline = Some(after(now, self.settings.request_timeout));
         self.calls.insert(id, Call { kind: CallKind::Client(call), deadline });
         self.sweep_by(now);
@@ -339,7 +342,7 @@ impl Mux {
                 let _gone = call.reply.answer(answer, Some(fault.clone()));
             }
             CallKind::Opening(opening) => opening.fail(fault),
-            CallKind::Handshake | CallKind::Unheeded => {}
+            CallKind::Handshake | CallKind::Probe | CallKind::Unheeded => {}
         }
     }
 

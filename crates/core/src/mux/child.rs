@@ -21,6 +21,7 @@ use crate::protocol::{code, method};
 impl Mux {
     /// Takes in one line that looks like JSON.
     pub fn line(&mut self, line: &Bytes, now: Instant) {
+        self.heard(now);
         match parse(line) {
             Ok(Message::Response(response)) => self.answered(response, now),
             Ok(Message::Request(request)) => self.asked(request, now),
@@ -62,6 +63,9 @@ impl Mux {
         let Some(call) = id.and_then(|id| self.remove_call(id, now)) else {
             return;
         };
+        if matches!(call.kind, CallKind::Probe) {
+            return self.probe_answered();
+        }
         let fault = self.fault(kind);
         if matches!(call.kind, CallKind::Handshake | CallKind::Opening(_)) {
             let why = HandshakeError::Invalid(fault.to_string().into());
@@ -78,6 +82,9 @@ impl Mux {
         let Some(call) = id.and_then(|id| self.remove_call(id, now)) else {
             // Never asked, answered before, cancelled or given up.
             id.inspect(|id| self.abandoned.answered(*id));
+            if id.is_some_and(|id| self.was_late_ping(id)) {
+                return;
+            }
             return self.note(Note::Dropped(Drop::UnknownId));
         };
         match call.kind {
@@ -102,6 +109,7 @@ impl Mux {
                 self.phase = Phase::Ready;
                 self.note(Note::Ready);
             }
+            CallKind::Probe => self.probe_answered(),
             CallKind::Unheeded => {}
         }
     }

@@ -5,6 +5,7 @@ mod cancel;
 mod harness;
 mod histories;
 mod levels;
+mod probes;
 mod questions;
 mod roles;
 mod subscriptions;

@@ -27,7 +27,7 @@ pub(super) fn after(now: Instant, by: Duration) -> Instant {
 impl Mux {
     /// When [`tick`](Self::tick) wants to be called; `None` while nothing can time out.
     pub fn next_tick(&self) -> Option<Instant> {
-        self.sweep_at
+        self.sweep_at.into_iter().chain(self.probed_until()).min()
     }
 
     pub(super) fn sweep_by(&mut self, now: Instant) {
@@ -40,6 +40,7 @@ impl Mux {
 
     /// Gives up what has waited too long.
     pub fn tick(&mut self, now: Instant) {
+        self.sweep_probe(now);
         if self.sweep_at.is_none_or(|at| at > now) {
             return;
         }

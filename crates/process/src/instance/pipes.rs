@@ -145,6 +145,7 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     fn line(&mut self, line: Line) {
+        self.mux.heard(self.now);
         match line {
             Line::Message(text) => self.mux.line(&text, self.now),
             Line::Noise(text) => {

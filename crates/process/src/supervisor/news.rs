@@ -9,9 +9,10 @@ use standpipe_core::policy::Ending;
 use standpipe_core::status::Phase;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
-use super::{Kind, LastEnd, Supervisor};
+use super::publish::LastEnd;
+use super::{Kind, Supervisor};
 use crate::instance::{Control, InstanceKey};
 use crate::life::{Ended, Event, News};
 
@@ -57,6 +58,7 @@ impl Supervisor {
             return;
         };
         held.touch();
+        held.probes.begin(&self.setup.spec.probe, Instant::now());
         if held.is_leaving() {
             return; // It was stopped a moment ago.
         }

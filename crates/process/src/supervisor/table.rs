@@ -11,6 +11,7 @@ use standpipe_core::service::Interactive;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::probe::Probes;
 use super::side::Side;
 use super::{Supervisor, inbox_limits};
 use crate::instance::{Activity, Instance, InstanceKey, InstanceTask, control_channel};
@@ -26,6 +27,7 @@ pub(super) struct Held {
     /// Inputs that wait until it serves.
     pub(super) waiting: Vec<Input>,
     pub(super) made: Instant,
+    pub(super) probes: Probes,
     /// When it last became ready or was given something: what its task knows of that comes later.
     touched: Instant,
 }
@@ -161,7 +163,15 @@ impl Supervisor {
         };
         self.setup.tracker.spawn(task.run());
         let instance = Instance { key, inbox, control: control_to, activity };
-        let held = Held { instance, kind, life: None, waiting: Vec::new(), made, touched: made };
+        let held = Held {
+            instance,
+            kind,
+            life: None,
+            waiting: Vec::new(),
+            made,
+            probes: Probes::default(),
+            touched: made,
+        };
         self.instances.insert(key, held);
         key
     }

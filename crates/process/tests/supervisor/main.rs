@@ -7,6 +7,7 @@
 mod client;
 mod describing;
 mod dying;
+mod probing;
 mod roots;
 mod sessions;
 mod sides;
