@@ -87,8 +87,7 @@ async fn what_is_not_configured_is_as_we_were_started() {
 
     let of_child = |name| limits_of_a_child(name, ResourceLimits::default());
     assert_eq!(of_child("Max open files").await, pair("777", &in_words(maximum)));
-    for (name, resource) in
-        [("Max data size", Resource::Data), ("Max processes", Resource::Nproc)]
+    for (name, resource) in [("Max data size", Resource::Data), ("Max processes", Resource::Nproc)]
     {
         let ours = getrlimit(resource);
         let expected = (in_words(ours.current), in_words(ours.maximum));
