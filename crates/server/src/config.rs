@@ -10,6 +10,7 @@ mod example;
 mod keys;
 mod limits;
 mod locate;
+mod probe;
 mod quantity;
 mod redact;
 mod reference;
@@ -38,6 +39,7 @@ pub use services::{Service, Tuning, Written};
 pub use show::show;
 pub use source::FlagLayer;
 use source::{ConfigFile, Environment};
+use standpipe_process::CacheSettings;
 
 /// Where Standpipe listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -55,6 +57,9 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Largest number of connections that can be configured; the operating system ends sooner.
 const MAX_CONNECTIONS: usize = 10_000_000;
+
+/// More descriptions than this are a mistake in writing.
+const MAX_CACHE_ENTRIES: usize = 10_000_000;
 
 /// Everything that was configured, checked.
 #[derive(Debug, Clone)]
@@ -75,6 +80,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Bytes that request bodies of the whole process may hold.
     pub body_budget_bytes: usize,
+    /// Bounds of the cache of descriptions of services that do not run.
+    pub cache: CacheSettings,
     /// Defaults for services that are described elsewhere than in a file.
     pub tuning: Tuning,
     /// The services, in the order of their names.
@@ -136,6 +143,7 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
     if let Some(ops) = &ops {
         ops.expect_keys(&[keys::OPS], &[]);
     }
+    let cache = top.section("cache").map(|cache| cache_settings(&cache)).unwrap_or_default();
     let allow_host = list(&top, "allow_host", AllowedHost::parse);
     let allow_origin = list(&top, "allow_origin", AllowedOrigin::parse);
     let listen = address(&top).unwrap_or(DEFAULT_LISTEN);
@@ -159,9 +167,20 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
             .unwrap_or(DEFAULT_MAX_CONNECTIONS)
             .max(1),
         body_budget_bytes: top.size("body_budget_bytes").unwrap_or(DEFAULT_BODY_BUDGET),
+        cache,
         services: servers.map(|servers| services::read_all(&servers, &tuning)).unwrap_or_default(),
         tuning,
         ignored_variables: ignored,
+    }
+}
+
+fn cache_settings(section: &Section<'_>) -> CacheSettings {
+    section.expect_keys(&[keys::CACHE], &[]);
+    let default = CacheSettings::default();
+    let entries = section.count("entries", MAX_CACHE_ENTRIES).map(|entries| entries as u64);
+    CacheSettings {
+        ttl: section.duration("ttl").unwrap_or(default.ttl),
+        entries: entries.unwrap_or(default.entries),
     }
 }
 

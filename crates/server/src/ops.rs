@@ -28,7 +28,9 @@ pub(crate) async fn alive() -> Response<Body> {
 }
 
 /// `/readyz`: 200 once every service that is started by itself was ready or failed, until a
-/// shutdown. One broken service among many does not make the whole unready; its state is shown.
+/// shutdown. One broken service among many does not make the whole unready; its state is shown, but
+/// for what its process wrote to stderr, which may be secret. A service of which it is not known how
+/// it is gets probed.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
     #[derive(Serialize)]
     struct Readiness {
@@ -42,6 +44,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "starting")
     };
+    // What is found out is in the next answer.
+    app.registry.check_health();
     let services = app.registry.list().into_iter().collect();
     let body = serde_json::to_string(&Readiness { status, services })
         .expect("names and plain values are JSON");

@@ -68,7 +68,8 @@ pub async fn serve(
     let ops = settings.ops_listen.map(listen).transpose()?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let runtime = Handle::current();
-    let registry = Registry::new(watchdog.run(), Arc::clone(&metrics), runtime.clone());
+    let registry =
+        Registry::with_cache(watchdog.run(), Arc::clone(&metrics), runtime.clone(), settings.cache);
     let fitting = accept::connections_that_fit(descriptors, services.len());
     let mut started = Vec::new();
     for spec in services {

@@ -13,6 +13,7 @@ pub(super) const TUNING: &[&str] = &[
     "limits",
     "max_instances",
     "max_message_bytes",
+    "probe",
     "question_timeout",
     "request_timeout",
     "request_timeout_max",
@@ -27,6 +28,7 @@ pub(super) const TOP: &[&str] = &[
     "allow_host",
     "allow_origin",
     "body_budget_bytes",
+    "cache",
     "listen",
     "log",
     "max_connections",
@@ -41,6 +43,12 @@ pub(super) const SERVER: &[&str] = &["args", "command", "cwd", "disabled", "env"
 
 /// Keys under `ops`.
 pub(super) const OPS: &[&str] = &["listen"];
+
+/// Keys under `cache`.
+pub(super) const CACHE: &[&str] = &["entries", "ttl"];
+
+/// Keys under `probe`.
+pub(super) const PROBE: &[&str] = &["failures", "interval", "timeout"];
 
 /// Keys under `restart`.
 pub(super) const RESTART: &[&str] =

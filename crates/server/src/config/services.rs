@@ -16,6 +16,7 @@ use standpipe_core::service::{
 use super::error::Fault;
 use super::keys;
 use super::limits::ResourceTuning;
+use super::probe::ProbeTuning;
 use super::section::{Patience, Section, Text, wrong_type};
 
 /// More processes than this on one machine is a mistake in writing.
@@ -58,6 +59,7 @@ pub struct Tuning {
     input_queue_bytes: Option<usize>,
     max_instances: Option<usize>,
     side_processes: Option<usize>,
+    probe: ProbeTuning,
     restart: RestartTuning,
     resources: ResourceTuning,
 }
@@ -105,6 +107,7 @@ impl Tuning {
             input_queue_bytes: section.size("input_queue_bytes"),
             max_instances: section.count("max_instances", MAX_COUNT),
             side_processes: section.count("side_processes", MAX_COUNT),
+            probe: section.section("probe").map(|s| ProbeTuning::read(&s)).unwrap_or_default(),
             restart: section
                 .section("restart")
                 .map(|s| RestartTuning::read(&s))
@@ -154,6 +157,7 @@ impl Tuning {
         set(&mut limits.input_queue_bytes, self.input_queue_bytes);
         set(&mut limits.max_instances, self.max_instances);
         set(&mut limits.side_processes, self.side_processes);
+        self.probe.apply(&mut spec.probe);
         self.restart.apply(spec);
         self.resources.apply(&mut spec.resources);
     }

@@ -25,6 +25,9 @@ pub fn show(settings: &Settings) -> String {
     page.text("shutdown_timeout", &format_duration(settings.shutdown_timeout));
     page.raw("max_connections", settings.max_connections);
     page.text("body_budget_bytes", &format_size(settings.body_budget_bytes));
+    page.table(&["cache"]);
+    page.text("ttl", &format_duration(settings.cache.ttl));
+    page.raw("entries", settings.cache.entries);
     if let Some(listen) = settings.ops_listen {
         page.table(&["ops"]);
         page.text("listen", &listen.to_string());
@@ -45,6 +48,11 @@ fn show_service(page: &mut Page, service: &Service) {
         page.text("cwd", cwd);
     }
     show_tuning(page, spec);
+    page.table(&["mcpServers", id, "probe"]);
+    let probe = &spec.probe;
+    page.text("interval", &probe.interval.map_or_else(|| "never".to_owned(), format_duration));
+    page.text("timeout", &format_duration(probe.timeout));
+    page.raw("failures", probe.failures);
     page.table(&["mcpServers", id, "restart"]);
     let restart = &spec.restart;
     page.text("cooldown", &format_duration(restart.cooldown));

@@ -74,8 +74,10 @@ fn every_key_of_an_entry_reaches_the_spec() {
     let settings = toml(
         r#"
         session_idle_timeout = "5s"
+        cache = { ttl = "1h", entries = 5 }
         [mcpServers.a]
         command = "c"
+        probe = { interval = "3s", timeout = "200ms", failures = 9 }
         cwd = "/tmp"
         lifecycle = "one_shot"
         sharing = "session"
@@ -112,6 +114,10 @@ fn every_key_of_an_entry_reaches_the_spec() {
     let resources = &spec.resources;
     assert_eq!((resources.memory, resources.cpu), (Some(512 << 20), Some(secs(90))));
     assert_eq!((resources.open_files, resources.processes), (Some(64), Some(32)));
+    let probe = spec.probe;
+    assert_eq!((probe.interval, probe.failures), (Some(secs(3)), 9));
+    assert_eq!(probe.timeout, Duration::from_millis(200));
+    assert_eq!((settings.cache.ttl, settings.cache.entries), (secs(3600), 5));
     assert_eq!(spec.restart.max_failures, 9);
     assert_eq!(spec.restart.cooldown, Duration::ZERO);
     assert_eq!(spec.restart.backoff_min, Duration::from_millis(1));
@@ -229,6 +235,8 @@ fn a_byte_order_mark_is_passed_over() {
 fn what_is_shown_has_no_secrets_and_can_be_read_again() {
     let text = r#"
         allow_host = ["mcp.example.com"]
+        cache = { ttl = "90m" }
+        probe = { interval = "never", failures = 1 }
         [ops]
         listen = "127.0.0.1:9"
         [mcpServers."a.b"]
@@ -249,6 +257,8 @@ fn what_is_shown_has_no_secrets_and_can_be_read_again() {
     assert_eq!(again.services[0].spec.timeouts, settings.services[0].spec.timeouts);
     assert_eq!(again.services[0].spec.limits, settings.services[0].spec.limits);
     assert_eq!(again.services[0].spec.resources, settings.services[0].spec.resources);
+    assert_eq!(again.services[0].spec.probe, settings.services[0].spec.probe);
+    assert_eq!(again.cache, settings.cache);
     assert_eq!(again.services[0].spec.restart, settings.services[0].spec.restart);
 }
 
