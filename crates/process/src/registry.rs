@@ -12,7 +12,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use standpipe_core::connection::{Gate, GateSettings, GateState, gate};
 use standpipe_core::fault::FaultKind;
-use standpipe_core::service::{ServiceId, ServiceSpec, Sharing};
+use standpipe_core::service::{ServiceId, ServiceSpec};
 use standpipe_core::status::ServiceStatus;
 use standpipe_metrics::{Metrics, ServiceMetrics};
 use tokio::runtime::Handle;
@@ -240,7 +240,6 @@ impl Registry {
         let settings = GateSettings {
             start_timeout: spec.timeouts.start,
             max_message_bytes: spec.limits.max_message_bytes,
-            shared: spec.sharing == Sharing::Shared,
         };
         let (gate, keeper): (Gate, _) = gate(&name, settings);
         let (commands_to, commands) = mpsc::channel(COMMAND_QUEUE);

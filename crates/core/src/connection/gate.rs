@@ -38,9 +38,6 @@ pub struct GateSettings {
     pub start_timeout: Duration,
     /// The longest message the service takes, in bytes.
     pub max_message_bytes: usize,
-    /// Whether several sessions share a child. Batches, capabilities and the end of a session
-    /// after its child died depend on it.
-    pub shared: bool,
 }
 
 /// The callers' end. Cheap to clone.

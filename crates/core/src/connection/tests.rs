@@ -16,7 +16,7 @@ use crate::message::{Id, Message, RawJson, Request, Response};
 use crate::protocol::{ClientCapabilities, ProtocolVersion};
 
 fn settings() -> GateSettings {
-    GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: 1000, shared: true }
+    GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: 1000 }
 }
 
 fn session() -> Arc<Session> {

@@ -56,11 +56,8 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let settings = GateSettings {
-            start_timeout: Duration::from_mins(1),
-            max_message_bytes: 64 * 1024,
-            shared: true,
-        };
+        let settings =
+            GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: 64 * 1024 };
         let (gate, keeper) = gate(&"svc".into(), settings);
         let (held, bodies) = (Budget::new(64 << 20), Budget::new(64 << 20));
         Self { gate, _keeper: keeper, held, bodies, marks: Arc::default() }
