@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::time::Duration;
 
 use super::spare::{is_exhaustion, with_spare};
 use crate::marker::MARKER_VARIABLE;
@@ -15,6 +16,15 @@ use crate::marker::MARKER_VARIABLE;
 /// No process can have a larger environment than the kernel's limit on arguments; this only keeps
 /// a surprise from becoming an allocation of that size.
 const MAX_FILE_BYTES: u64 = 8 << 20;
+
+/// A process in the middle of `execve` has lost its old environment and not got its new one, so
+/// its marker cannot be read; that takes a moment, longer where the program has to come from a disk.
+const EXEC_PAUSE: Duration = Duration::from_millis(1);
+/// So often such a process is looked at again.
+const EXEC_ROUNDS: u32 = 30;
+/// For some microseconds the new environment is there and still empty. Who has none after so many
+/// looks has none.
+const BARE_ROUNDS: u32 = 2;
 
 /// One process for all time: ids are reused, the pair is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +50,9 @@ pub(crate) struct Entry {
     pub(crate) dead: bool,
     /// Whether it has memory of its own (kernel threads and the dead have none).
     has_memory: bool,
+    /// How long its initial environment is; unknown during an `execve`, and for processes that we
+    /// may not look into.
+    environment_bytes: Option<u64>,
     /// The value of [`MARKER_VARIABLE`] in its initial environment.
     pub(crate) marker: Option<Box<[u8]>>,
 }
@@ -55,6 +68,7 @@ impl Entry {
             session: pid,
             dead: false,
             has_memory: true,
+            environment_bytes: None,
             marker: marker.map(|marker| marker.as_bytes().into()),
         }
     }
@@ -67,7 +81,8 @@ pub(crate) struct Table {
     children: HashMap<u32, Vec<usize>>,
     /// Ourselves, our ancestors and process 1.
     protected: HashSet<u32>,
-    /// Whether all that could have been read was read: `false` if descriptors ran out.
+    /// Whether all that could have been read was read: `false` if descriptors ran out, or if a
+    /// process did not get through its `execve`.
     complete: bool,
 }
 
@@ -81,12 +96,27 @@ impl Table {
             complete = false;
             Vec::new()
         });
+        let mut unsettled = Vec::new();
+        let mut look = |pid: u32, round: u32, unsettled: &mut Vec<u32>| match read_entry(pid) {
+            Ok(Reading::Gone) => {}
+            Ok(Reading::Entry(entry)) => entries.push(entry),
+            Ok(Reading::Bare(entry)) if round >= BARE_ROUNDS => entries.push(entry),
+            Ok(Reading::Bare(_) | Reading::Torn) => unsettled.push(pid),
+            Err(Exhausted) => complete = false,
+        };
         for pid in pids {
-            match read_entry(pid) {
-                Ok(entry) => entries.extend(entry),
-                Err(Exhausted) => complete = false,
+            look(pid, 0, &mut unsettled);
+        }
+        for round in 1..=EXEC_ROUNDS {
+            if unsettled.is_empty() {
+                break;
+            }
+            std::thread::sleep(EXEC_PAUSE);
+            for pid in std::mem::take(&mut unsettled) {
+                look(pid, round, &mut unsettled);
             }
         }
+        complete &= unsettled.is_empty();
         Self { complete, ..Self::new(entries, std::process::id()) }
     }
 
@@ -210,20 +240,40 @@ impl Table {
 /// No descriptor is left to look with.
 struct Exhausted;
 
+/// What there was to read of one process.
+enum Reading {
+    Gone,
+    Entry(Entry),
+    /// Its environment is empty.
+    Bare(Entry),
+    /// It was in the middle of an `execve`.
+    Torn,
+}
+
 /// Reads what `/proc` says of one process without its marker; `None` if there is none.
 pub(super) fn read_stat(pid: u32) -> Option<Entry> {
     let content = read_file(pid, "stat").ok()??;
     parse_stat(pid, &content)
 }
 
-fn read_entry(pid: u32) -> Result<Option<Entry>, Exhausted> {
-    let Some(content) = read_file(pid, "stat")? else { return Ok(None) };
-    let Some(mut entry) = parse_stat(pid, &content) else { return Ok(None) };
+fn read_entry(pid: u32) -> Result<Reading, Exhausted> {
+    let environment = read_file(pid, "environ")?;
+    let Some(content) = read_file(pid, "stat")? else { return Ok(Reading::Gone) };
+    let Some(mut entry) = parse_stat(pid, &content) else { return Ok(Reading::Gone) };
     if entry.has_memory && !entry.dead {
-        let environment = read_file(pid, "environ")?.unwrap_or_default();
-        entry.marker = marker_in(&environment).map(Into::into);
+        entry.marker = environment.as_deref().and_then(marker_in).map(Into::into);
+        let Some(environment) = environment.filter(|_| entry.marker.is_none()) else {
+            return Ok(Reading::Entry(entry));
+        };
+        // An `execve` also cuts off a reading that has begun.
+        if entry.environment_bytes != Some(environment.len() as u64) {
+            return Ok(Reading::Torn);
+        }
+        if environment.is_empty() {
+            return Ok(Reading::Bare(entry));
+        }
     }
-    Ok(Some(entry))
+    Ok(Reading::Entry(entry))
 }
 
 /// `None` if the process is gone or not ours to look into.
@@ -232,7 +282,9 @@ fn read_file(pid: u32, name: &str) -> Result<Option<Vec<u8>>, Exhausted> {
     let mut content = Vec::with_capacity(1024);
     match with_spare(|| File::open(&path)) {
         Ok(file) => {
-            Ok(file.take(MAX_FILE_BYTES).read_to_end(&mut content).is_ok().then_some(content))
+            // What fails half way is as good as a file that ends there.
+            let _read = file.take(MAX_FILE_BYTES).read_to_end(&mut content);
+            Ok(Some(content))
         }
         Err(error) if is_exhaustion(&error) => Err(Exhausted),
         Err(_) => Ok(None),
@@ -256,6 +308,10 @@ pub(super) fn parse_stat(pid: u32, content: &[u8]) -> Option<Entry> {
         session: small(3)?,
         dead,
         has_memory: number(20)? > 0,
+        environment_bytes: number(48)
+            .filter(|end| *end > 0)
+            .zip(number(47))
+            .map(|(end, start)| end.saturating_sub(start)),
         marker: None,
     })
 }
