@@ -219,6 +219,7 @@ pub(crate) struct GlobalFamilies {
     pub(crate) config_cache_hits: IntCounterVec,
     pub(crate) config_cache_misses: IntCounterVec,
     pub(crate) config_cache_evictions: IntCounterVec,
+    pub(crate) config_reloads: IntCounterVec,
     pub(crate) refusals: IntCounterVec,
     pub(crate) connections_total: IntCounterVec,
     pub(crate) connections: IntGauge,
@@ -247,6 +248,12 @@ impl GlobalFamilies {
                 "standpipe_config_cache_evictions_total",
                 "Descriptions that left the cache because they were too old or too many.",
                 &[],
+            ),
+            config_reloads: counters(
+                r,
+                "standpipe_config_reloads_total",
+                "Times the configuration was read again, by how that ended.",
+                &["outcome"],
             ),
             refusals: counters(
                 r,

@@ -12,7 +12,7 @@ use standpipe_core::service::ServiceId;
 
 use crate::families::{Families, GlobalFamilies};
 use crate::guards::OpenConnection;
-use crate::labels::{Label, Refusal};
+use crate::labels::{Label, Refusal, Reload};
 use crate::service::ServiceMetrics;
 
 /// What [`Metrics::render`] calls before it collects, to bring gauges up to date.
@@ -25,6 +25,7 @@ pub struct Metrics {
     config_cache_hits: IntCounter,
     config_cache_misses: IntCounter,
     config_cache_evictions: IntCounter,
+    config_reloads: Box<[IntCounter]>,
     refusals: Box<[IntCounter]>,
     connections_total: IntCounter,
     connections: IntGauge,
@@ -48,7 +49,11 @@ impl Metrics {
             .set(1);
         let refusals =
             Refusal::ALL.iter().map(|reason| global.refusals.with_label_values(&[reason.word()]));
+        let reloads = Reload::ALL
+            .iter()
+            .map(|outcome| global.config_reloads.with_label_values(&[outcome.word()]));
         Arc::new(Self {
+            config_reloads: reloads.collect(),
             config_cache_hits: global.config_cache_hits.with_label_values(&none),
             config_cache_misses: global.config_cache_misses.with_label_values(&none),
             config_cache_evictions: global.config_cache_evictions.with_label_values(&none),
@@ -81,6 +86,11 @@ impl Metrics {
     /// A description left the configuration cache: too old, or one too many.
     pub fn config_cache_evicted(&self) {
         self.config_cache_evictions.inc();
+    }
+
+    /// The configuration was read again.
+    pub fn config_reloaded(&self, outcome: Reload) {
+        self.config_reloads[outcome.index()].inc();
     }
 
     /// An HTTP request or connection was refused.

@@ -224,3 +224,15 @@ label! {
         Draining => "draining",
     }
 }
+
+label! {
+    /// How a reading of the configuration while it was in force ended (`outcome`).
+    Reload {
+        /// Something had changed, and holds from now on.
+        Applied => "applied",
+        /// Nothing had changed that concerns a service.
+        Unchanged => "unchanged",
+        /// It could not be used; what was read before stays in force.
+        Rejected => "rejected",
+    }
+}

@@ -16,6 +16,6 @@ mod tests;
 pub use global::Metrics;
 pub use guards::{ChildUsage, InFlight, OpenConnection, OpenSession, OpenStream};
 pub use labels::{
-    Dropped, ExitReason, Outcome, Phase, QuestionRefusal, Refusal, StartOutcome, Wire,
+    Dropped, ExitReason, Outcome, Phase, QuestionRefusal, Refusal, Reload, StartOutcome, Wire,
 };
 pub use service::ServiceMetrics;

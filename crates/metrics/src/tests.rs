@@ -48,6 +48,7 @@ fn a_service_is_there_from_the_start_at_zero() {
         "standpipe_config_cache_hits_total",
         "standpipe_config_cache_misses_total",
         "standpipe_config_cache_evictions_total",
+        r#"standpipe_config_reloads_total{outcome="rejected"}"#,
         r#"standpipe_http_refusals_total{reason="host"}"#,
     ] {
         assert_eq!(value(&text, series).to_bits(), 0_f64.to_bits(), "{series}");
