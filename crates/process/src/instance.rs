@@ -19,7 +19,7 @@ use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use pipes::Pipes;
+pub(crate) use pipes::{Pipes, Stdin, Stdout};
 
 /// Inputs taken in one go before the pipes get their turn again.
 const INPUTS_AT_ONCE: usize = 128;

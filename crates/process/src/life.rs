@@ -4,6 +4,7 @@
 //! those who wait, the clearing up. Must not decide whether another child follows.
 
 mod ended;
+mod launcher;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,14 +20,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::exit::Exit;
-use crate::guard::ProcessGuard;
 use crate::instance::{Control, Instance, InstanceKey, Pipes};
-use crate::launch::{LaunchSpec, Launched, launch};
+use crate::launch::LaunchSpec;
 use crate::marker::InstanceMarker;
 use crate::stderr::{StderrTail, drain};
 use crate::terminate::{StopLadder, Termination};
 pub(crate) use ended::Ended;
 use ended::Finish;
+pub(crate) use launcher::{Launcher, Newborn, Processes, Running};
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -59,6 +60,7 @@ pub(crate) enum StopReason {
 
 /// What a life needs.
 pub(crate) struct Plan {
+    pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) spec: Arc<ServiceSpec>,
     pub(crate) marker: InstanceMarker,
     pub(crate) instance: Instance,
@@ -133,14 +135,14 @@ pub(crate) async fn live(mut plan: Plan) {
     let began = Instant::now();
     let deadline = began + plan.spec.timeouts.start;
     let spec = launch_spec(&plan.spec, &plan.marker);
-    let launched = timeout_at(deadline, launch(&spec)).await;
+    let launched = timeout_at(deadline, plan.launcher.launch(&spec)).await;
     let launched = match launched.map_err(|_| Arc::from("launching took too long")) {
         Ok(Ok(launched)) => launched,
         Ok(Err(error)) => return never_launched(&plan, error.to_string().into(), began).await,
         Err(why) => return never_launched(&plan, why, began).await,
     };
-    let Launched { guard, stdin, stdout, stderr } = launched;
-    plan.tell(Event::Launched(guard.pid()));
+    let Newborn { child, stdin, stdout, stderr } = launched;
+    plan.tell(Event::Launched(child.pid()));
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();
     plan.tracker.spawn(drain(stderr, tail.clone(), move |line| {
@@ -149,27 +151,27 @@ pub(crate) async fn live(mut plan: Plan) {
     let (ready_to, ready) = oneshot::channel();
     let (open_to, open) = oneshot::channel();
     let max = plan.spec.limits.max_message_bytes;
-    let pipes = Box::new(Pipes::new(Box::pin(stdin), Box::pin(stdout), max));
+    let pipes = Box::new(Pipes::new(stdin, stdout, max));
     plan.order(Control::Attach { pipes, ready: ready_to, open: open_to }).await;
 
     let mut signals = Signals { ready, open };
-    let started = start(&mut plan, &guard, &mut signals, deadline).await;
+    let started = start(&mut plan, &*child, &mut signals, deadline).await;
     let ready_at = started.is_ok().then(Instant::now);
     let finish = match started {
         Err(finish) => finish,
         Ok(()) => {
             plan.metrics.start_ended(StartOutcome::Ready, began.elapsed());
             plan.tell(Event::Ready);
-            serve(&mut plan, &guard, &mut signals).await
+            serve(&mut plan, &*child, &mut signals).await
         }
     };
-    let finish = await_status(finish, &guard).await;
+    let finish = await_status(finish, &*child).await;
     if ready_at.is_none() {
         plan.metrics.start_ended(finish.start_outcome(), began.elapsed());
     }
     let ended = Ended::new(&finish, ready_at, plan.spec.timeouts.start, tail.clone());
     plan.announce(&ended).await;
-    let termination = clear_up(&plan, guard, &finish, &ended.why).await;
+    let termination = clear_up(&plan, child, &finish, &ended.why).await;
     plan.tell(Event::Gone(termination.exit));
     if ended.ending.is_none() {
         tracing::info!(service = %plan.spec.id, how = %ended.how, "the child has ended");
@@ -184,13 +186,13 @@ pub(crate) async fn live(mut plan: Plan) {
 /// Until the handshake is done.
 async fn start(
     plan: &mut Plan,
-    guard: &ProcessGuard,
+    child: &dyn Running,
     signals: &mut Signals,
     deadline: Instant,
 ) -> Result<(), Finish> {
     // Cancel safe: waiting for an exit, a oneshot or a watch takes nothing.
     tokio::select! {
-        exit = guard.exited() => Err(Finish::Exited(exit)),
+        exit = child.exited() => Err(Finish::Exited(exit)),
         outcome = &mut signals.ready => match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Finish::Handshake(error)),
@@ -203,15 +205,15 @@ async fn start(
 }
 
 /// From the handshake until the child ends or has to.
-async fn serve(plan: &mut Plan, guard: &ProcessGuard, signals: &mut Signals) -> Finish {
+async fn serve(plan: &mut Plan, child: &dyn Running, signals: &mut Signals) -> Finish {
     let mut usage = plan.metrics.child();
     loop {
-        if let Some(used) = guard.usage() {
+        if let Some(used) = child.usage() {
             usage.observe(used.cpu_seconds, used.resident_bytes, used.open_fds);
         }
         // Cancel safe as above.
         tokio::select! {
-            exit = guard.exited() => return Finish::Exited(exit),
+            exit = child.exited() => return Finish::Exited(exit),
             _ = &mut signals.open => return Finish::PipeClosed,
             reason = stopped(&mut plan.stop) => {
                 if reason == StopReason::Unresponsive {
@@ -232,17 +234,17 @@ async fn serve(plan: &mut Plan, guard: &ProcessGuard, signals: &mut Signals) -> 
 }
 
 /// A closed pipe mostly means that the exit is a moment away; its status says more.
-async fn await_status(finish: Finish, guard: &ProcessGuard) -> Finish {
+async fn await_status(finish: Finish, child: &dyn Running) -> Finish {
     if !matches!(finish, Finish::PipeClosed) {
         return finish;
     }
-    timeout(EXIT_AFTER_EOF, guard.exited()).await.map_or(finish, Finish::Exited)
+    timeout(EXIT_AFTER_EOF, child.exited()).await.map_or(finish, Finish::Exited)
 }
 
 /// Answers those who wait and ends every process that is left.
 async fn clear_up(
     plan: &Plan,
-    guard: ProcessGuard,
+    child: Box<dyn Running>,
     finish: &Finish,
     why: &FaultKind,
 ) -> Termination {
@@ -256,7 +258,7 @@ async fn clear_up(
                 StopReason::Asked(ladder) => *ladder,
                 StopReason::Idle | StopReason::Unresponsive => StopLadder::default(),
             };
-            let termination = guard.terminate(&ladder).await;
+            let termination = child.terminate(ladder).await;
             plan.metrics.exited(finish.exit_reason());
             plan.order(ended).await;
             termination
@@ -265,7 +267,7 @@ async fn clear_up(
         Finish::Exited(_) => {
             plan.metrics.exited(finish.exit_reason());
             plan.order(ended).await;
-            guard.terminate(&StopLadder::IMMEDIATE).await
+            child.terminate(StopLadder::IMMEDIATE).await
         }
         Finish::PipeClosed | Finish::TooSlow | Finish::Handshake(_) | Finish::Unresponsive => {
             plan.order(ended).await;
@@ -273,7 +275,7 @@ async fn clear_up(
                 Finish::Unresponsive => DEAF_LADDER,
                 _ => StopLadder::default(),
             };
-            let termination = guard.terminate(&ladder).await;
+            let termination = child.terminate(ladder).await;
             plan.metrics.exited(finish.exit_reason());
             termination
         }

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::cache::{CacheSettings, ConfigCache, ConfigSource, Described};
+use crate::life::{Launcher, Processes};
 use crate::marker::{Markers, RunId};
 use crate::published::Published;
 use crate::service::{Service, Shared, shut_down};
@@ -33,6 +34,7 @@ const COMMAND_QUEUE: usize = 16;
 pub struct Registry {
     services: DashMap<ServiceId, Service>,
     cache: ConfigCache,
+    launcher: Arc<dyn Launcher>,
     run: RunId,
     markers: Arc<Markers>,
     metrics: Arc<Metrics>,
@@ -86,6 +88,7 @@ impl Registry {
         Self {
             services: DashMap::new(),
             cache: ConfigCache::new(cache, Arc::clone(&metrics)),
+            launcher: Arc::new(Processes),
             run,
             markers: Arc::default(),
             metrics,
@@ -263,6 +266,7 @@ impl Registry {
             return Service::new(shared);
         }
         let setup = Setup {
+            launcher: Arc::clone(&self.launcher),
             spec,
             run: self.run,
             markers: Arc::clone(&self.markers),

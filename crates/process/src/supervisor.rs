@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::instance::{InstanceKey, Report};
-use crate::life::News;
+use crate::life::{Launcher, News};
 use crate::marker::{Markers, RunId};
 use crate::published::Published;
 use halt::Halt;
@@ -71,6 +71,8 @@ pub(crate) enum Command {
 
 /// Everything a supervisor is made of.
 pub(crate) struct Setup {
+    /// What starts the children.
+    pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) spec: Arc<ServiceSpec>,
     pub(crate) run: RunId,
     /// Where the numbers of children come from.

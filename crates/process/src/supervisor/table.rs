@@ -187,6 +187,7 @@ impl Supervisor {
         let generation = self.setup.markers.next();
         let (stop_to, stop) = watch::channel(None);
         let plan = Plan {
+            launcher: Arc::clone(&self.setup.launcher),
             spec: Arc::clone(&self.setup.spec),
             marker: InstanceMarker::new(self.setup.run, Arc::clone(&self.name), generation),
             instance: held.instance.clone(),

@@ -1,0 +1,85 @@
+//! What the life of a child asks of the world outside: to start it, to tell its end, to end it.
+//!
+//! Owns the seam, and its real side, which is processes. Must not know the order of things in a life.
+//! It exists so that a life, and with it instances and supervisor, can be played in paused time with
+//! children that are no processes: a history of five minutes then takes a millisecond.
+
+use std::fmt;
+use std::pin::Pin;
+
+use tokio::io::AsyncRead;
+
+use crate::exit::Exit;
+use crate::guard::ProcessGuard;
+use crate::instance::{Stdin, Stdout};
+use crate::launch::{LaunchError, LaunchSpec, Launched, launch};
+use crate::terminate::{StopLadder, Termination};
+use crate::usage::Usage;
+
+/// What a child writes besides messages.
+pub(crate) type Stderr = Pin<Box<dyn AsyncRead + Send>>;
+
+/// Something that takes a while.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Starts children.
+pub(crate) trait Launcher: fmt::Debug + Send + Sync {
+    /// Starts one. A child whose starter has gone is ended at once.
+    fn launch<'a>(&'a self, spec: &'a LaunchSpec) -> Later<'a, Result<Newborn, LaunchError>>;
+}
+
+/// A running child. Dropping it ends it at once, with everything that belongs to it.
+pub(crate) trait Running: Send + Sync {
+    /// Its process id.
+    fn pid(&self) -> u32;
+    /// Waits until it has ended. Cancel safe; at once if it is dead already.
+    fn exited(&self) -> Later<'_, Exit>;
+    /// What it uses right now.
+    fn usage(&self) -> Option<Usage>;
+    /// Ends it, and everything that belongs to it, step by step.
+    fn terminate(self: Box<Self>, ladder: StopLadder) -> Later<'static, Termination>;
+}
+
+/// A child that has just been started.
+pub(crate) struct Newborn {
+    pub(crate) child: Box<dyn Running>,
+    pub(crate) stdin: Stdin,
+    pub(crate) stdout: Stdout,
+    pub(crate) stderr: Stderr,
+}
+
+/// The real thing: each child is a process.
+#[derive(Debug)]
+pub(crate) struct Processes;
+
+impl Launcher for Processes {
+    fn launch<'a>(&'a self, spec: &'a LaunchSpec) -> Later<'a, Result<Newborn, LaunchError>> {
+        Box::pin(async move {
+            let Launched { guard, stdin, stdout, stderr } = launch(spec).await?;
+            Ok(Newborn {
+                child: Box::new(guard),
+                stdin: Box::pin(stdin),
+                stdout: Box::pin(stdout),
+                stderr: Box::pin(stderr),
+            })
+        })
+    }
+}
+
+impl Running for ProcessGuard {
+    fn pid(&self) -> u32 {
+        Self::pid(self)
+    }
+
+    fn exited(&self) -> Later<'_, Exit> {
+        Box::pin(Self::exited(self))
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Self::usage(self)
+    }
+
+    fn terminate(self: Box<Self>, ladder: StopLadder) -> Later<'static, Termination> {
+        Box::pin(async move { Self::terminate(*self, &ladder).await })
+    }
+}
