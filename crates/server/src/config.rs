@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod locate;
 mod probe;
+mod provenance;
 mod quantity;
 mod redact;
 mod reference;
@@ -31,6 +32,7 @@ pub use error::{ConfigError, Fault, Mistake, Origin};
 pub use example::EXAMPLE;
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
+pub use provenance::{ReadFile, ReadOnce};
 pub use quantity::{
     DurationError, SizeError, format_duration, format_size, parse_duration, parse_size,
 };
@@ -88,10 +90,12 @@ pub struct Settings {
     pub services: Vec<Service>,
     /// Variables with our prefix that are not configuration, worth a line in the log.
     pub ignored_variables: Vec<String>,
+    /// What a reload does not change.
+    pub read_once: ReadOnce,
 }
 
 /// What [`load`] reads.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Layers {
     /// Files, later ones over earlier ones.
     pub files: Vec<PathBuf>,
@@ -103,19 +107,38 @@ pub struct Layers {
     pub services: bool,
 }
 
+/// What came of reading all layers.
+#[derive(Debug)]
+pub struct Reading {
+    /// The files that it depended on, `${file:…}` included, each as it looked before it was read.
+    pub files: Vec<ReadFile>,
+    /// What they say, if they can be used.
+    pub settings: Result<Settings, ConfigError>,
+}
+
 /// Reads, merges and checks all layers.
 pub fn load(layers: &Layers) -> Result<Settings, ConfigError> {
-    let files: Vec<_> =
-        layers.files.iter().map(|path| ConfigFile::read(path)).collect::<Result<_, _>>()?;
-    merge(&files, layers)
+    read_layers(layers).settings
+}
+
+/// Like [`load`], and says which files it came to that by.
+pub fn read_layers(layers: &Layers) -> Reading {
+    let mut files: Vec<ReadFile> = layers.files.iter().map(|path| ReadFile::now(path)).collect();
+    let read: Result<Vec<_>, _> = layers.files.iter().map(|path| ConfigFile::read(path)).collect();
+    let settings = read.and_then(|read| merge(&read, layers, &mut files));
+    Reading { files, settings }
 }
 
 /// Like [`load`], with one file's text at hand.
 pub fn load_text(path: &Path, text: &str, layers: &Layers) -> Result<Settings, ConfigError> {
-    merge(&[ConfigFile::parse(path, text)?], layers)
+    merge(&[ConfigFile::parse(path, text)?], layers, &mut Vec::new())
 }
 
-fn merge(files: &[ConfigFile], layers: &Layers) -> Result<Settings, ConfigError> {
+fn merge(
+    files: &[ConfigFile],
+    layers: &Layers,
+    read_files: &mut Vec<ReadFile>,
+) -> Result<Settings, ConfigError> {
     let mut figment = Figment::new();
     for file in files {
         figment = figment.merge(file);
@@ -131,6 +154,7 @@ fn merge(files: &[ConfigFile], layers: &Layers) -> Result<Settings, ConfigError>
         .unwrap_or_default();
     let reader = Reader::new(&figment, files);
     let settings = read(&reader, &dict, layers.services, environment.ignored);
+    read_files.extend(reader.referred.into_inner());
     let mistakes = reader.mistakes.into_inner();
     if mistakes.is_empty() { Ok(settings) } else { Err(ConfigError::Mistakes(mistakes)) }
 }
@@ -171,6 +195,7 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
         services: servers.map(|servers| services::read_all(&servers, &tuning)).unwrap_or_default(),
         tuning,
         ignored_variables: ignored,
+        read_once: ReadOnce::of(&top),
     }
 }
 

@@ -15,8 +15,12 @@ use super::error::Fault;
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Replaces every reference in `text`. Relative paths start from `base`. One newline at the end of
-/// a file is dropped, editors add it.
-pub(super) fn expand(text: &str, base: &Path) -> Result<String, Fault> {
+/// a file is dropped, editors add it. `reading` is told of each file before it is read.
+pub(super) fn expand(
+    text: &str,
+    base: &Path,
+    reading: &mut dyn FnMut(&Path),
+) -> Result<String, Fault> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find("${") {
@@ -36,7 +40,7 @@ pub(super) fn expand(text: &str, base: &Path) -> Result<String, Fault> {
         out.push_str(before);
         let body = &reference[kind.opening().len()..];
         let end = body.find('}').ok_or(Fault::Unclosed)?;
-        out.push_str(&kind.resolve(&body[..end], base)?);
+        out.push_str(&kind.resolve(&body[..end], base, reading)?);
         rest = &body[end + 1..];
     }
     out.push_str(rest);
@@ -61,7 +65,12 @@ impl Kind {
         }
     }
 
-    fn resolve(self, name: &str, base: &Path) -> Result<String, Fault> {
+    fn resolve(
+        self,
+        name: &str,
+        base: &Path,
+        reading: &mut dyn FnMut(&Path),
+    ) -> Result<String, Fault> {
         match self {
             Self::Variable => env::var(name).map_err(|error| match error {
                 VarError::NotPresent => Fault::Unset { name: name.to_owned() },
@@ -69,6 +78,7 @@ impl Kind {
             }),
             Self::File => {
                 let path = base.join(name);
+                reading(&path);
                 read(&path).map_err(|source| Fault::File { path, source })
             }
         }
@@ -90,7 +100,7 @@ mod tests {
     use super::*;
 
     fn expanded(text: &str) -> String {
-        expand(text, Path::new("/")).unwrap()
+        expand(text, Path::new("/"), &mut |_| {}).unwrap()
     }
 
     #[test]
@@ -108,7 +118,11 @@ mod tests {
     fn a_value_is_not_expanded_twice() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("secret"), "${env:PATH}\r\n").unwrap();
-        assert_eq!(expand("<${file:secret}>", dir.path()).unwrap(), "<${env:PATH}>");
+        let mut read = Vec::new();
+        let mut reading = |path: &Path| read.push(path.to_owned());
+        let text = expand("<${file:secret}>", dir.path(), &mut reading).unwrap();
+        assert_eq!(text, "<${env:PATH}>");
+        assert_eq!(read, [dir.path().join("secret")]);
     }
 
     #[test]
@@ -120,7 +134,7 @@ mod tests {
             ("${file:/dev/zero}", "`${file:/dev/zero}`: "),
         ];
         for (text, expected) in cases {
-            let message = expand(text, Path::new("/")).unwrap_err().to_string();
+            let message = expand(text, Path::new("/"), &mut |_| {}).unwrap_err().to_string();
             assert!(message.starts_with(expected) || message.contains(expected), "{message}");
         }
     }

@@ -12,6 +12,7 @@ use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Source};
 
 use super::error::{Fault, Mistake, Origin};
+use super::provenance::ReadFile;
 use super::quantity::{parse_duration, parse_size};
 use super::source::{self, ConfigFile};
 use super::{keys, locate, reference};
@@ -21,11 +22,13 @@ pub(super) struct Reader<'a> {
     pub(super) figment: &'a Figment,
     pub(super) files: &'a [ConfigFile],
     pub(super) mistakes: RefCell<Vec<Mistake>>,
+    /// The files behind `${file:…}`, as they looked when they were read first.
+    pub(super) referred: RefCell<Vec<ReadFile>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(figment: &'a Figment, files: &'a [ConfigFile]) -> Self {
-        Self { figment, files, mistakes: RefCell::default() }
+        Self { figment, files, mistakes: RefCell::default(), referred: RefCell::default() }
     }
 
     pub(super) fn report(&self, path: &[&str], tag: Option<Tag>, fault: Fault) {
@@ -64,6 +67,13 @@ impl<'a> Reader<'a> {
             return false;
         };
         self.files.iter().any(|file| file.path == *path && file.format == source::FileFormat::Json)
+    }
+
+    fn refers_to(&self, path: &Path) {
+        let mut referred = self.referred.borrow_mut();
+        if !referred.iter().any(|file| file.path() == path) {
+            referred.push(ReadFile::now(path));
+        }
     }
 
     /// Where relative paths of a value start: the folder of its file, or the current one.
@@ -164,7 +174,9 @@ impl<'a> Section<'a> {
 
     pub(super) fn text_of(&self, value: &Value) -> Result<Text, Fault> {
         let written = value.as_str().ok_or_else(|| wrong_type("a string", value))?;
-        let value = reference::expand(written, self.reader.base(value.tag()))?;
+        let base = self.reader.base(value.tag());
+        let mut reading = |path: &Path| self.reader.refers_to(path);
+        let value = reference::expand(written, base, &mut reading)?;
         Ok(Text { value, written: written.to_owned() })
     }
 
