@@ -14,3 +14,4 @@ pub mod protocol;
 pub mod secret;
 pub mod service;
 pub mod status;
+pub mod trace;

@@ -7,6 +7,7 @@
 
 mod envelope;
 mod members;
+mod meta;
 mod params;
 mod raw;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use standpipe_core::budget::Budget;
 use standpipe_core::connection::{Gate, OutletLimits, outlet};
 use standpipe_core::id::SessionId;
 use standpipe_core::message::{Id, Incoming, Message, parse_body};
+use standpipe_core::trace;
 use standpipe_metrics::{ServiceMetrics, Wire};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -215,6 +216,7 @@ impl SseTransport {
         let (outlet, intake) = outlet(OutletLimits::new(inner.answers.clone()));
         let service = route.gate.service();
         let connection = Connection::new(service, &route.metrics, outlet, &inner.shutdown);
+        name_session(&connection);
         let seat = Seat { table: Arc::clone(inner), id: connection.id };
         inner.connections.insert(connection.id, Arc::clone(&connection));
         tracing::debug!(%service, session = %connection.id.short(), "event stream opened");
@@ -252,7 +254,11 @@ impl SseTransport {
             Err(rejected) => rejected.id.clone(),
             Ok(_) => None,
         };
+        if let Ok(Incoming::Single(message)) = &parsed {
+            trace::message(message);
+        }
         let connection = self.find(route, headers::session(&head.uri))?;
+        name_session(&connection);
         match parsed.map_err(Refusal::Envelope)? {
             Incoming::Batch(_) => Err(Refusal::Batch),
             Incoming::Single(message) => dispatch(route, &connection, message, permit).await,
@@ -272,6 +278,18 @@ impl SseTransport {
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
         let connections = self.0.connections.iter();
         connections.map(|found| Arc::clone(&found)).collect()
+    }
+}
+
+/// Names the session in the request's trace and on its log lines: shortened, for the whole id is a
+/// credential.
+fn name_session(connection: &Connection) {
+    if let Ok(session) = connection.session() {
+        trace::session(connection.id, session.profile().version);
+    }
+    let span = tracing::Span::current();
+    if !span.is_disabled() {
+        span.record("session", connection.id.short());
     }
 }
 

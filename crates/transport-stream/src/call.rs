@@ -12,6 +12,7 @@ use bytes::Bytes;
 use standpipe_core::connection::{Delivery, Intake, Lagged, Session};
 use standpipe_core::fault::Fault;
 use standpipe_core::message::{Id, Message, Response};
+use standpipe_core::trace::Trace;
 use standpipe_metrics::{Dropped, InFlight, Outcome, ServiceMetrics};
 use tokio::time::Instant;
 
@@ -114,6 +115,7 @@ impl OpenCall {
                 _ => None,
             },
             permit: None,
+            trace: Trace::default(),
         }
     }
 }

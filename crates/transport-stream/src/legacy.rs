@@ -13,9 +13,11 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use standpipe_core::budget::Permit;
+use standpipe_core::connection::Session;
 use standpipe_core::fault::FaultKind;
 use standpipe_core::message::{Incoming, Message, Response as Answer, parse_body};
 use standpipe_core::protocol::{ProtocolVersion, method};
+use standpipe_core::trace;
 use standpipe_metrics::{Dropped, Wire};
 use tokio::time::Instant;
 
@@ -84,6 +86,9 @@ where
             return Err(refused);
         }
     };
+    if let Incoming::Single(message) = &incoming {
+        trace::message(message);
+    }
     match incoming {
         Incoming::Single(Message::Request(request)) => {
             let id = request.id.clone();
@@ -227,7 +232,19 @@ fn session(
         Named::Impossible => return Err(Refusal::SessionUnknown),
         Named::Session(id) => id,
     };
-    transport.table().find(id, route.gate.service()).ok_or(Refusal::SessionUnknown)
+    let found = transport.table().find(id, route.gate.service()).ok_or(Refusal::SessionUnknown)?;
+    name_session(found.0.session());
+    Ok(found)
+}
+
+/// Names the session in the request's trace and on its log lines: shortened, for the whole id is a
+/// credential.
+fn name_session(session: &Session) {
+    trace::session(session.id(), session.profile().version);
+    let span = tracing::Span::current();
+    if !span.is_disabled() {
+        span.record("session", session.id().short());
+    }
 }
 
 /// Whether the session's client understands events without data; older ones choke on them.

@@ -12,6 +12,7 @@ use super::{Outlet, Session};
 use crate::budget::{Budget, Permit};
 use crate::fault::{Fault, FaultKind};
 use crate::message::{Message, Notification, Request, Response};
+use crate::trace::Trace;
 
 /// One session holds at most this part of a child's input queue.
 const SHARE: usize = 4;
@@ -99,10 +100,14 @@ impl Input {
 
     /// Answers it with a failure, where it wants an answer.
     pub fn refuse(self, fault: &Fault) {
-        if let Self::Open { request, reply, .. } | Self::Request { request, reply, .. } = self {
-            let answer = Message::Response(fault.answer(request.id));
-            let _gone = reply.answer(answer, Some(fault.clone()));
-        }
+        let (request, reply, trace) = match self {
+            Self::Open { request, reply, .. } => (request, reply, Trace::default()),
+            Self::Request { request, reply, slot, .. } => (request, reply, slot.trace.clone()),
+            _ => return,
+        };
+        let answer = Message::Response(fault.answer(request.id));
+        trace.answered(&answer);
+        let _gone = reply.answer(answer, Some(fault.clone()));
     }
 }
 
@@ -149,7 +154,15 @@ pub struct Slot {
     queue: Arc<AtomicUsize>,
     session: Arc<Session>,
     bytes: Permit,
+    trace: Trace,
     _body: Option<Permit>,
+}
+
+impl Slot {
+    /// The trace of the message.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
 }
 
 impl Drop for Slot {
@@ -174,7 +187,8 @@ impl Inbox {
         reply: &Outlet,
         body: Option<Permit>,
     ) -> Result<(), Fault> {
-        let slot = self.slot(session, message.weight(), body)?;
+        let trace = Trace::claim(&message);
+        let slot = self.slot(session, message.weight(), trace, body)?;
         let session = Arc::clone(session);
         let input = match message {
             Message::Request(request) => {
@@ -232,6 +246,7 @@ impl Inbox {
         &self,
         session: &Arc<Session>,
         weight: usize,
+        trace: Trace,
         body: Option<Permit>,
     ) -> Result<Slot, Fault> {
         let limits = &self.0.limits;
@@ -248,6 +263,7 @@ impl Inbox {
             queue: Arc::clone(&self.0.messages),
             session: Arc::clone(session),
             bytes,
+            trace,
             _body: body,
         };
         let share_full = mine >= limits.messages / SHARE

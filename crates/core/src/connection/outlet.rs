@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use crate::budget::{Budget, Permit};
 use crate::fault::Fault;
 use crate::message::Message;
+use crate::trace::{Stage, Trace};
 
 /// How much one stream may hold unread.
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ pub struct Delivery {
     pub fault: Option<Fault>,
     /// Held until the bytes have left the process.
     pub permit: Option<Permit>,
+    /// The trace of the request that this answers; likewise.
+    pub trace: Trace,
 }
 
 /// Why a message was not queued.
@@ -108,7 +111,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, message: Message, last: bool, fault: Option<Fault>) -> Result<(), Undelivered> {
+    fn push(
+        &self,
+        message: Message,
+        last: bool,
+        fault: Option<Fault>,
+        trace: Trace,
+    ) -> Result<(), Undelivered> {
         let weight = message.weight();
         let mut state = self.lock();
         if state.closed {
@@ -138,7 +147,7 @@ impl Shared {
             state.messages += 1;
             state.bytes += weight;
         }
-        state.queue.push_back(Delivery { message, last, fault, permit });
+        state.queue.push_back(Delivery { message, last, fault, permit, trace });
         let reader = state.reader.take();
         drop(state);
         reader.inspect(Waker::wake_by_ref);
@@ -161,7 +170,7 @@ impl Outlet {
     /// # Errors
     /// When nobody reads, now or ever; the message is gone.
     pub fn deliver(&self, message: Message) -> Result<(), Undelivered> {
-        self.0.push(message, false, None)
+        self.0.push(message, false, None, Trace::default())
     }
 
     /// Queues a notification unless one of the same method is still unread: for those that only
@@ -185,7 +194,22 @@ impl Outlet {
     /// # Errors
     /// When nobody reads any more, or when too much is held in all.
     pub fn answer(&self, message: Message, fault: Option<Fault>) -> Result<(), Undelivered> {
-        self.0.push(message, true, fault)
+        self.0.push(message, true, fault, Trace::default())
+    }
+
+    /// As [`answer`](Self::answer), for a request that may be traced.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn answer_traced(
+        &self,
+        message: Message,
+        fault: Option<Fault>,
+        trace: &Trace,
+    ) -> Result<(), Undelivered> {
+        trace.answered(&message);
+        trace.enter(Stage::Write);
+        self.0.push(message, true, fault, trace.clone())
     }
 
     /// Ends the stream although its request has no answer and gets none: it was cancelled by the

@@ -13,6 +13,7 @@ use crate::connection::{Input, Outlet, Session, Slot, Undelivered};
 use crate::fault::{Fault, FaultKind};
 use crate::message::{Id, Message, Notification, Outcome, Params, RawJson, Request, Response};
 use crate::protocol::{code, method};
+use crate::trace::{Stage, Trace};
 
 /// A request that the child has not answered.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ pub(super) struct ClientCall {
     pub(super) parked: Option<Parked>,
     /// The resource it subscribes to, when others may wait for the same answer.
     pub(super) subscribes: Option<Box<str>>,
+    pub(super) trace: Trace,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -169,7 +171,7 @@ impl Mux {
         }
         let refuse = |kind: Fault| {
             let answer = Message::Response(kind.answer(request.id.clone()));
-            let _gone = reply.answer(answer, Some(kind));
+            let _gone = reply.answer_traced(answer, Some(kind), slot.trace());
         };
         if self.phase != Phase::Ready {
             return refuse(self.fault(FaultKind::Starting));
@@ -226,7 +228,10 @@ impl Mux {
             latest: after(now, self.settings.request_max),
             parked: None,
             subscribes,
+            trace: slot.trace().clone(),
         };
+        call.trace.enter(Stage::Child);
+        let params = call.trace.carried_in(params);
         if method::may_ask(&request.method) {
             self.asking.insert(id);
         }
@@ -312,13 +317,17 @@ impl Mux {
 
     /// Gives the child's answer to the client whose call this was.
     pub(super) fn deliver_answer(&mut self, call: ClientCall, outcome: Outcome) {
-        self.answer_client(&call.reply, Response { id: call.id, outcome });
+        self.answer_traced(&call.reply, Response { id: call.id, outcome }, &call.trace);
     }
 
     /// Answers a client; with an error of ours where no more answers can be held.
     pub(super) fn answer_client(&mut self, reply: &Outlet, answer: Response) {
+        self.answer_traced(reply, answer, &Trace::default());
+    }
+
+    fn answer_traced(&mut self, reply: &Outlet, answer: Response, trace: &Trace) {
         let id = answer.id.clone();
-        match reply.answer(Message::Response(answer), None) {
+        match reply.answer_traced(Message::Response(answer), None, trace) {
             Ok(()) => {}
             Err(Undelivered::Exhausted) => {
                 let held = self.fault(FaultKind::AnswersHeld);
@@ -339,7 +348,7 @@ impl Mux {
         match call.kind {
             CallKind::Client(call) => {
                 let answer = Message::Response(fault.answer(call.id));
-                let _gone = call.reply.answer(answer, Some(fault.clone()));
+                let _gone = call.reply.answer_traced(answer, Some(fault.clone()), &call.trace);
             }
             CallKind::Opening(opening) => opening.fail(fault),
             CallKind::Handshake | CallKind::Probe | CallKind::Unheeded => {}

@@ -15,6 +15,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::message::{Id, Message, Outcome, RawJson, Response};
 use crate::protocol::{code, method};
+use crate::trace::Trace;
 
 /// A resource that at least one session has subscribed to.
 #[derive(Debug, Default)]
@@ -127,6 +128,8 @@ impl Mux {
             latest: call.latest,
             parked: None,
             subscribes: call.subscribes.clone(),
+            // The one that has waited is not traced beyond its wait.
+            trace: Trace::default(),
         };
         if next.session.id() != call.session.id() {
             call.session.unsubscribe(&uri);

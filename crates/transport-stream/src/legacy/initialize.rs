@@ -66,6 +66,7 @@ async fn open(
     let seat = transport.table().seat().ok_or(Refusal::TooManySessions)?;
     let (to_general, general) = transport.outlet();
     let session = Session::new(route.gate.clone(), profile, to_general);
+    super::name_session(&session);
     let mut opening = Opening { session, kept: false };
     let answer = opening.ask(transport, route, request).await?;
     let accepted = matches!(
