@@ -8,6 +8,7 @@ mod exit;
 mod group;
 mod guard;
 mod instance;
+mod journal;
 mod launch;
 mod life;
 mod limits;
@@ -26,6 +27,7 @@ pub use cache::{CacheSettings, ConfigSource};
 pub use codec::{Line, LineCodec};
 pub use exit::Exit;
 pub use guard::ProcessGuard;
+pub use journal::{Lines, LogFollower, LogLine};
 pub use launch::{
     INHERITED, INHERITED_PREFIXES, LaunchError, LaunchFault, LaunchSpec, Launched, launch,
 };

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::exit::Exit;
 use crate::instance::{Control, Instance, InstanceKey, Pipes};
+use crate::journal::Journal;
 use crate::launch::LaunchSpec;
 use crate::marker::InstanceMarker;
 use crate::stderr::{StderrTail, drain};
@@ -65,6 +66,7 @@ pub(crate) struct Plan {
     pub(crate) marker: InstanceMarker,
     pub(crate) instance: Instance,
     pub(crate) metrics: Arc<ServiceMetrics>,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) tracker: TaskTracker,
     /// Turns `Some` when the child has to end.
     pub(crate) stop: watch::Receiver<Option<StopReason>>,
@@ -145,7 +147,9 @@ pub(crate) async fn live(mut plan: Plan) {
     plan.tell(Event::Launched(child.pid()));
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();
+    let (journal, generation) = (Arc::clone(&plan.journal), plan.marker.generation());
     plan.tracker.spawn(drain(stderr, tail.clone(), move |line| {
+        journal.write(generation, line);
         tracing::debug!(target: "standpipe::child", service = %service, "{line}");
     }));
     let (ready_to, ready) = oneshot::channel();

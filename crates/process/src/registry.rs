@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::cache::{CacheSettings, ConfigCache, ConfigSource, Described};
+use crate::journal::Journal;
 use crate::life::{Launcher, Processes};
 use crate::marker::{Markers, RunId};
 use crate::published::Published;
@@ -109,7 +110,7 @@ impl Registry {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(vacant) => {
                 self.cache.put(&described);
-                let service = self.found(described, 0);
+                let service = self.found(described, 0, Arc::default());
                 vacant.insert(service.clone());
                 service
             }
@@ -167,7 +168,7 @@ impl Registry {
         match self.services.entry(described.spec.id.clone()) {
             Entry::Vacant(vacant) => {
                 self.cache.put(&described);
-                let new = self.found(described, 0);
+                let new = self.found(described, 0, Arc::default());
                 vacant.insert(new.clone());
                 Replacement::New(new)
             }
@@ -179,7 +180,8 @@ impl Registry {
             }
             Entry::Occupied(mut known) => {
                 self.cache.put(&described);
-                let new = self.found(described, known.get().processes());
+                let journal = Arc::clone(known.get().journal());
+                let new = self.found(described, known.get().processes(), journal);
                 let old = known.insert(new.clone());
                 self.part_from(&old, grace);
                 Replacement::Replaced { new, old }
@@ -237,7 +239,7 @@ impl Registry {
         self.tracker.spawn_on(leaving, &self.runtime);
     }
 
-    fn found(&self, described: Described, processes: u64) -> Service {
+    fn found(&self, described: Described, processes: u64, journal: Arc<Journal>) -> Service {
         let Described { spec, source } = described;
         let name: Arc<str> = spec.id.to_string().into();
         let settings = GateSettings {
@@ -258,6 +260,7 @@ impl Registry {
             commands: commands_to,
             published,
             metrics: Arc::clone(&metrics),
+            journal: Arc::clone(&journal),
             rests: Arc::clone(&rests),
         };
         if self.tracker.is_closed() {
@@ -275,6 +278,7 @@ impl Registry {
             commands,
             published: published_to,
             metrics,
+            journal,
             rests,
             tracker: self.tracker.clone(),
         };

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::ConfigSource;
+use crate::journal::{Journal, LogFollower, LogLine};
 use crate::published::Published;
 use crate::supervisor::Command;
 
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) published: watch::Receiver<Published>,
     pub(crate) metrics: Arc<ServiceMetrics>,
+    pub(crate) journal: Arc<Journal>,
     /// Its process was stopped, and nobody has asked for it since.
     pub(crate) rests: Arc<AtomicBool>,
 }
@@ -91,6 +93,27 @@ impl Service {
     /// Its metrics.
     pub fn metrics(&self) -> &Arc<ServiceMetrics> {
         &self.0.metrics
+    }
+
+    pub(crate) fn journal(&self) -> &Arc<Journal> {
+        &self.0.journal
+    }
+
+    /// The last `most` lines that its processes wrote to their stderr, oldest first. A server may well
+    /// print a secret: show them only to those who may know it.
+    pub fn logs(&self, most: usize) -> Vec<LogLine> {
+        self.0.journal.last(most)
+    }
+
+    /// Reads those lines as they come, beginning with the last `most` that are there. What replaces the
+    /// service writes on under the same numbers.
+    pub fn follow_logs(&self, most: usize) -> LogFollower {
+        LogFollower::new(Arc::clone(&self.0.journal), most)
+    }
+
+    /// Whether both have their logs in common: the one replaced the other, or both are the same.
+    pub fn logs_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.journal, &other.0.journal)
     }
 
     /// How it is now. Changes nothing and waits for nobody.

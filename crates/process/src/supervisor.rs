@@ -35,6 +35,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::instance::{InstanceKey, Report};
+use crate::journal::Journal;
 use crate::life::{Launcher, News};
 use crate::marker::{Markers, RunId};
 use crate::published::Published;
@@ -83,6 +84,8 @@ pub(crate) struct Setup {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) metrics: Arc<ServiceMetrics>,
+    /// Where its processes' stderr is kept.
+    pub(crate) journal: Arc<Journal>,
     /// Set where the service has been stopped.
     pub(crate) rests: Arc<AtomicBool>,
     pub(crate) tracker: TaskTracker,

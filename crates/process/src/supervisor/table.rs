@@ -192,6 +192,7 @@ impl Supervisor {
             marker: InstanceMarker::new(self.setup.run, Arc::clone(&self.name), generation),
             instance: held.instance.clone(),
             metrics: Arc::clone(&self.setup.metrics),
+            journal: Arc::clone(&self.setup.journal),
             tracker: self.setup.tracker.clone(),
             stop,
             news: self.news_to.clone(),
