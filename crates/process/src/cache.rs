@@ -89,6 +89,13 @@ impl ConfigCache {
         found
     }
 
+    /// The service is not described by `source` any more.
+    pub(crate) fn forget_from(&self, id: &ServiceId, source: ConfigSource) {
+        if self.cache.get(id).is_some_and(|known| known.source == source) {
+            self.cache.invalidate(id);
+        }
+    }
+
     /// The service was removed.
     pub(crate) fn forget(&self, id: &ServiceId) {
         self.cache.invalidate(id);

@@ -198,6 +198,20 @@ impl Registry {
         Some(service)
     }
 
+    /// Removes a service that `source` does not describe any more, unless another source has
+    /// described it since. Its open calls get `grace` to end; [`Service::ended`] waits for that.
+    pub fn withdraw(
+        &self,
+        id: &ServiceId,
+        source: ConfigSource,
+        grace: Duration,
+    ) -> Option<Service> {
+        self.cache.forget_from(id, source);
+        let (_, service) = self.services.remove_if(id, |_, known| known.source() == source)?;
+        self.part_from(&service, grace);
+        Some(service)
+    }
+
     /// Takes a service out of the table and ends it, but keeps its description for a while: the next
     /// request for its name brings it back. Only this very service: `false` when it has been replaced
     /// or removed meanwhile.

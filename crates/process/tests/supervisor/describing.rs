@@ -99,7 +99,18 @@ async fn sources_have_an_order() {
     assert!(!by_hand.same_as(&file));
     let outranked = registry.replace(file.spec().clone(), ConfigSource::File, GRACE);
     assert!(matches!(&outranked, Replacement::Outranked(known) if known.same_as(&by_hand)));
+    let id = file.id();
+    assert!(registry.withdraw(id, ConfigSource::File, GRACE).is_none(), "it is not the file's");
+    assert!(registry.find(id).is_some_and(|known| known.same_as(&by_hand)));
     file.ended().await;
+
+    assert!(registry.clean_up(&by_hand, GRACE));
+    assert!(registry.withdraw(id, ConfigSource::File, GRACE).is_none());
+    let again = registry.get(id).expect("its description is kept");
+    let withdrawn = registry.withdraw(id, ConfigSource::ControlPlane, GRACE).unwrap();
+    assert!(withdrawn.same_as(&again));
+    withdrawn.ended().await;
+    assert!(registry.get(id).is_none(), "nor is its description kept");
     world.end().await;
 }
 
