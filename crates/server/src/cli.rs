@@ -34,6 +34,12 @@ pub enum Command {
                                 standpipe run [OPTIONS] --demo")]
     Run(Box<RunArgs>),
     /// Serve the MCP servers of configuration files
+    ///
+    /// On SIGHUP the files are read again: new servers appear, those that are described differently
+    /// are replaced when their calls have ended, those that are not described any more end likewise,
+    /// and the others go on with the same process. A mistake changes nothing and is logged. Other
+    /// settings, such as `listen`, take a restart. Only a SIGHUP that comes because the terminal of
+    /// the start is gone ends the program; `nohup` or `setsid` keep it running then.
     Serve(Box<ServeArgs>),
     /// Look at configuration
     #[command(subcommand)]
@@ -81,6 +87,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become the help text of the command")]
     pub files: FileArgs,
+    /// Reload when a configuration file, or one that it refers to, has changed
+    #[arg(long)]
+    pub watch: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become the help text of the command")]
     pub common: CommonArgs,

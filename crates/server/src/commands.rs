@@ -10,10 +10,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use standpipe_core::service::ServiceSpec;
 use standpipe_process::watchdog::{self, WatchdogLink};
 
 use crate::cli::{self, Cli, Command, ConfigCommand, RunArgs, ServeArgs};
-use crate::config::{self, ConfigError, FlagLayer, Layers, Settings};
+use crate::config::{self, ConfigError, FlagLayer, Layers, Reading, Settings};
+use crate::reload::Origin;
 use crate::{demo, serve, telemetry};
 
 /// Exit code of bad usage and bad configuration (`EX_USAGE` of sysexits.h).
@@ -68,17 +70,19 @@ fn run(args: &RunArgs) -> Done {
     let settings = load(Vec::new(), args.common.layer(), false)?;
     let spec =
         cli::run_service(args, &settings.tuning).map_err(|error| Failure::Usage(error.into()))?;
-    start(settings, Some(spec))
+    start(settings, Some(spec), None)
 }
 
 fn serve(args: &ServeArgs) -> Done {
     let files = files_or_default(args.files.files.clone())?;
-    let settings = load(files, args.common.layer(), true)?;
-    start(settings, None)
+    let layers = layers(files, args.common.layer(), true);
+    let Reading { files, settings } = config::read_layers(&layers);
+    let settings = settings.map_err(|error| Failure::Usage(error.into()))?;
+    start(settings, None, Some(Origin { layers, files, watch: args.watch }))
 }
 
-/// Serves `only`, or else the services of the configuration.
-fn start(mut settings: Settings, only: Option<standpipe_core::service::ServiceSpec>) -> Done {
+/// Serves `only`, or else the services of the configuration, which comes from `origin`.
+fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) -> Done {
     let watchdog = watchdog::enter();
     let log = telemetry::init(&settings.log).map_err(|error| Failure::Usage(error.into()))?;
     let watchdog = watchdog.unwrap_or_else(|error| {
@@ -93,7 +97,7 @@ fn start(mut settings: Settings, only: Option<standpipe_core::service::ServiceSp
     let at_once = only.is_some();
     let services = match only {
         Some(spec) => vec![spec],
-        None => settings.services.drain(..).map(|service| service.spec).collect(),
+        None => settings.services.iter().map(|service| service.spec.clone()).collect(),
     };
     if services.is_empty() {
         tracing::warn!("the configuration names no service under `mcpServers`");
@@ -104,7 +108,7 @@ fn start(mut settings: Settings, only: Option<standpipe_core::service::ServiceSp
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::Other)?;
-    let served = runtime.block_on(serve::serve(settings, services, at_once, watchdog));
+    let served = runtime.block_on(serve::serve(settings, services, at_once, origin, watchdog));
     // What is left after a second signal is not waited for; the watchdog clears it away.
     runtime.shutdown_background();
     drop(log);
@@ -136,8 +140,12 @@ fn be_the_demo() -> Done {
 }
 
 fn load(files: Vec<PathBuf>, flags: FlagLayer, services: bool) -> Result<Settings, Failure> {
-    let layers = Layers { files, environment: env::vars_os().collect(), flags, services };
+    let layers = layers(files, flags, services);
     config::load(&layers).map_err(|error| Failure::Usage(error.into()))
+}
+
+fn layers(files: Vec<PathBuf>, flags: FlagLayer, services: bool) -> Layers {
+    Layers { files, environment: env::vars_os().collect(), flags, services }
 }
 
 /// The files that were named, or the first of the usual ones that exists.

@@ -12,6 +12,7 @@ pub mod edge;
 pub mod error;
 mod lingering;
 mod ops;
+pub mod reload;
 pub mod routes;
 pub mod serve;
 pub mod shutdown;

@@ -21,8 +21,9 @@ use tokio_util::task::TaskTracker;
 use crate::accept::{self, Acceptor};
 use crate::app::App;
 use crate::config::Settings;
+use crate::reload::{Origin, ReloadRequests, Reloader};
 use crate::routes::Routes;
-use crate::shutdown::Signals;
+use crate::shutdown::{Hangup, Signals, Wish};
 
 /// How long connections may take to close once all their requests were answered.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -55,14 +56,17 @@ pub enum ServeError {
 
 /// Serves until a signal asks for the end. A service is started by its first request, or, where
 /// `at_once` is set, without waiting for one. Returns when no process of a service is left, or at
-/// once after a second signal.
+/// once after a second signal. With an `origin` the services are read again from there when that is
+/// asked for, by SIGHUP or a change.
 pub async fn serve(
-    settings: Settings,
+    mut settings: Settings,
     services: Vec<ServiceSpec>,
     at_once: bool,
+    origin: Option<Origin>,
     watchdog: WatchdogLink,
 ) -> Result<(), ServeError> {
-    let mut signals = Signals::watch().map_err(ServeError::Signals)?;
+    let hangup = if origin.is_some() { Hangup::Reloads } else { Hangup::Ends };
+    let mut signals = Signals::watch(hangup).map_err(ServeError::Signals)?;
     let descriptors = accept::raise_descriptor_limit();
     let main = listen(settings.listen)?;
     let ops = settings.ops_listen.map(listen).transpose()?;
@@ -85,6 +89,14 @@ pub async fn serve(
     let app = App::new(&settings, registry, Arc::clone(&metrics), &streams, awaited);
     let tasks = TaskTracker::new();
     app.spawn_background(&tasks);
+    let reloads = ReloadRequests::default();
+    let ending = CancellationToken::new();
+    if let Some(origin) = origin {
+        let reloader = Reloader::new(Arc::clone(&app), origin, &settings, tasks.clone());
+        tasks.spawn(reloader.run(reloads.clone(), ending.clone()));
+    }
+    // The registry has what it needs of them, and there may be hundreds.
+    settings.services = Vec::new();
     let acceptor = Acceptor {
         runtimes: vec![runtime],
         max_connections: settings.max_connections.min(fitting),
@@ -105,7 +117,13 @@ pub async fn serve(
         service.start().await;
     }
 
-    let signal = signals.next().await;
+    let signal = loop {
+        match signals.next().await {
+            Wish::End(signal) => break signal,
+            Wish::Reload => reloads.ask(),
+        }
+    };
+    ending.cancel();
     tracing::info!(signal, "shutting down; a second signal ends at once");
     let ending = end(&app, &acceptor, &streams, &tasks, settings.shutdown_timeout);
     tokio::select! {
@@ -113,7 +131,7 @@ pub async fn serve(
             tracing::info!("everything has ended");
             Ok(())
         }
-        signal = signals.next() => Err(ServeError::Interrupted { signal }),
+        signal = signals.next_end() => Err(ServeError::Interrupted { signal }),
     }
 }
 
