@@ -1,0 +1,4 @@
+//! Parking and finding again, by plain calls.
+
+mod asking;
+mod states;
