@@ -6,13 +6,14 @@
 //!   bytes, with a fair share for each session.
 //! - [`Outlet`] / [`Intake`]: what comes back on one stream. Writing to it never waits: a reader
 //!   that does not read loses its own stream.
-//! - [`Session`]: what both sides know of one legacy client.
+//! - [`Session`]: what both sides know of one legacy client, or of one modern request.
 //!
 //! Must not know of HTTP or of processes. Nothing in here spawns a task.
 
 mod gate;
 mod inbox;
 mod outlet;
+mod profile;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -20,4 +21,5 @@ mod tests;
 pub use gate::{Gate, GateKeeper, GateSettings, GateState, gate};
 pub use inbox::{Deliveries, Inbox, InboxLimits, Input, Slot, inbox};
 pub use outlet::{Delivery, Intake, Lagged, Outlet, OutletLimits, Undelivered, outlet};
-pub use session::{Session, SessionProfile};
+pub use profile::SessionProfile;
+pub use session::Session;

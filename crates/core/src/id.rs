@@ -1,9 +1,10 @@
-//! Identities that Standpipe itself hands out: sessions and generations of a child.
+//! Identities: sessions and generations of a child, which Standpipe itself hands out, and principals.
 //!
 //! Owns their text form and their randomness. Must not know what a session or a child does.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A legacy session as the client names it in `Mcp-Session-Id` (or in the message endpoint of
 /// HTTP+SSE): 128 random bits, 32 lower-case hexadecimal digits on the wire.
@@ -19,6 +20,12 @@ impl SessionId {
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes).expect("the operating system has a random source");
         Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The id of what lives in this process for one modern request. Never on the wire: no client
+    /// can name it, and a random id is never this small.
+    pub(crate) fn internal(number: u64) -> Self {
+        Self(u128::from(number))
     }
 
     /// The first eight digits: enough for a log line, not enough to take the session over.
@@ -55,6 +62,48 @@ impl FromStr for SessionId {
         }
         u128::from_str_radix(text, 16).map(Self).map_err(|_| InvalidSessionId)
     }
+}
+
+/// Who is behind a request, as far as that is known: the identity that was authenticated, else
+/// "anonymous". Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Principal(Arc<str>);
+
+impl Principal {
+    /// Everybody who has not said who they are. All of them are one.
+    pub const ANONYMOUS: &str = "anonymous";
+
+    /// The principal with this name.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Its name, for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Principal {
+    fn default() -> Self {
+        Self::new(Self::ANONYMOUS)
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose a process can be: one legacy session's, or one principal's, whose modern requests have no
+/// session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A legacy session.
+    Session(SessionId),
+    /// The one who makes modern requests.
+    Principal(Principal),
 }
 
 /// Counts the children that one instance, or one service, has had. It only grows, so that what

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod connection;
 pub mod fault;
 pub mod id;
+pub mod learnt;
 pub mod message;
 pub mod mux;
 pub mod policy;

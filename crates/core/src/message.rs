@@ -8,6 +8,7 @@
 mod envelope;
 mod members;
 mod meta;
+mod modern;
 mod params;
 mod raw;
 #[cfg(test)]

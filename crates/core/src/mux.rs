@@ -15,7 +15,6 @@ mod cancel;
 mod child;
 mod handshake;
 mod levels;
-mod marks;
 mod outgoing;
 mod probe;
 mod questions;
@@ -31,14 +30,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use handshake::{Handshake, HandshakeError};
-pub use marks::Marks;
 pub use outgoing::{Batch, Outgoing};
 pub use probe::Verdict;
 
 use crate::connection::{Inbox, Input, Session};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
+use crate::learnt::Learnt;
 use crate::protocol::LogLevel;
+use crate::service::EraChoice;
 
 /// The most calls that may be open in one child. More are refused as overload.
 pub const MAX_OPEN_CALLS: usize = 16_384;
@@ -78,6 +78,8 @@ pub struct MuxSettings {
     pub max_message_bytes: usize,
     /// Whether the child may ask its clients anything.
     pub interactive: bool,
+    /// Which era the child is opened in.
+    pub era: EraChoice,
 }
 
 /// What the owner of a [`Mux`] has to know or to do.
@@ -156,7 +158,7 @@ pub struct Mux {
     settings: MuxSettings,
     role: Role,
     inbox: Inbox,
-    marks: Arc<Marks>,
+    learnt: Arc<Learnt>,
     phase: Phase,
     handshake: Option<Handshake>,
     opening: Option<calls::Opening>,
@@ -191,19 +193,19 @@ enum Phase {
 
 impl Mux {
     /// The conversation of an instance that has no child yet. `inbox` is the way into this very
-    /// instance; `marks` is what the configuration has learnt.
+    /// instance; `learnt` is what the configuration has learnt.
     pub fn new(
         settings: MuxSettings,
         role: Role,
         inbox: Inbox,
-        marks: Arc<Marks>,
+        learnt: Arc<Learnt>,
         now: Instant,
     ) -> Self {
         Self {
             settings,
             role,
             inbox,
-            marks,
+            learnt,
             phase: Phase::Down,
             handshake: None,
             opening: None,

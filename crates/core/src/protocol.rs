@@ -2,7 +2,11 @@
 //!
 //! Owns names and numbers only. Must not know how a message is moved or who moves it.
 
+mod capabilities;
+
 use std::fmt;
+
+pub use capabilities::ClientCapabilities;
 
 /// A published revision of the protocol, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +125,20 @@ pub mod method {
     pub const ROOTS_LIST: &str = "roots/list";
     /// Opens a modern child; answered without a handshake.
     pub const SERVER_DISCOVER: &str = "server/discover";
+    /// Opens a stream of notifications (2026-07-28).
+    pub const SUBSCRIPTIONS_LISTEN: &str = "subscriptions/listen";
+    /// The first message on such a stream: which of the wanted notifications will come.
+    pub const SUBSCRIPTIONS_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+    /// Lists tools.
+    pub const TOOLS_LIST: &str = "tools/list";
+    /// Lists prompts.
+    pub const PROMPTS_LIST: &str = "prompts/list";
+    /// Lists resources.
+    pub const RESOURCES_LIST: &str = "resources/list";
+    /// Lists templates of resources.
+    pub const RESOURCES_TEMPLATES_LIST: &str = "resources/templates/list";
+    /// Completes an argument.
+    pub const COMPLETION_COMPLETE: &str = "completion/complete";
     /// Either side gives up a request.
     pub const CANCELLED: &str = "notifications/cancelled";
     /// Either side reports progress of a request.
@@ -150,6 +168,48 @@ pub mod method {
     pub fn is_list_changed(method: &str) -> bool {
         matches!(method, RESOURCES_LIST_CHANGED | TOOLS_LIST_CHANGED | PROMPTS_LIST_CHANGED)
     }
+
+    /// Whether 2026-07-28 has taken the method away: a modern client that calls it gets the answer
+    /// to an unknown method.
+    pub fn was_removed(method: &str) -> bool {
+        matches!(
+            method,
+            INITIALIZE | PING | LOGGING_SET_LEVEL | RESOURCES_SUBSCRIBE | RESOURCES_UNSUBSCRIBE
+        )
+    }
+
+    /// Whether 2026-07-28 wants `ttlMs` and `cacheScope` in the result ("Caching").
+    pub fn is_cacheable(method: &str) -> bool {
+        matches!(
+            method,
+            SERVER_DISCOVER
+                | TOOLS_LIST
+                | PROMPTS_LIST
+                | RESOURCES_LIST
+                | RESOURCES_TEMPLATES_LIST
+                | RESOURCES_READ
+        )
+    }
+}
+
+/// Members of `_meta` that 2026-07-28 gives a meaning.
+pub mod meta {
+    /// What all of them begin with.
+    pub const PREFIX: &str = "io.modelcontextprotocol/";
+    /// The revision a request is written for.
+    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    /// What the client of this request can be asked.
+    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// Which program the client is.
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    /// The least severe log message that this request wants.
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+    /// The listening request to which a notification belongs.
+    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+    /// Which program the server is.
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    /// By which a request's progress is reported.
+    pub const PROGRESS_TOKEN: &str = "progressToken";
 }
 
 /// HTTP header names, in lower case as HTTP libraries want them.
@@ -160,6 +220,12 @@ pub mod header {
     pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
     /// Where a broken event stream is resumed.
     pub const LAST_EVENT_ID: &str = "last-event-id";
+    /// The method of a modern request.
+    pub const METHOD: &str = "mcp-method";
+    /// The tool, the prompt or the resource of a modern request.
+    pub const NAME: &str = "mcp-name";
+    /// What headers begin with that repeat an argument of a tool (`x-mcp-header`).
+    pub const PARAM_PREFIX: &str = "mcp-param-";
 }
 
 /// JSON-RPC error codes.
@@ -184,6 +250,21 @@ pub mod code {
     pub const SESSION_NOT_FOUND: i32 = -32011;
     /// Refused by a check on the HTTP request (Host, Origin, content type, …).
     pub const FORBIDDEN: i32 = -32012;
+    /// No such resource, up to 2025-11-25; [`INVALID_PARAMS`] since.
+    pub const RESOURCE_NOT_FOUND: i32 = -32002;
+    /// A header is missing, or says something else than the body (2026-07-28).
+    pub const HEADER_MISMATCH: i32 = -32020;
+    /// The request needs a capability that its client did not declare (2026-07-28).
+    pub const MISSING_CAPABILITY: i32 = -32021;
+    /// The revision is not supported (2026-07-28; with `supported` and `requested`).
+    pub const UNSUPPORTED_VERSION: i32 = -32022;
+    /// The user has to open a URL first (2025-11-25).
+    pub const URL_ELICITATION_REQUIRED: i32 = -32042;
+
+    /// Whether only a server of 2026-07-28 or later answers `server/discover` so.
+    pub fn is_modern(code: i32) -> bool {
+        matches!(code, HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION)
+    }
 }
 
 /// Severities of `notifications/message` (RFC 5424), least severe first.
@@ -236,34 +317,5 @@ impl LogLevel {
     /// The level with this number, as stored in an atomic; `None` for 0 (never set).
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|level| *level as u8 == number)
-    }
-}
-
-/// What a client declared that it can be asked (its `capabilities` in `initialize`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClientCapabilities {
-    /// `sampling/createMessage`.
-    pub sampling: bool,
-    /// `elicitation/create`, of either mode.
-    pub elicitation: bool,
-    /// `roots/list`.
-    pub roots: bool,
-}
-
-impl ClientCapabilities {
-    /// Whether a client that declared these may be sent a request of `method`. A method nobody
-    /// knows is allowed only by a client whose own process asks (see `mux`).
-    pub fn allow(self, method: &str) -> bool {
-        match method {
-            method::SAMPLING_CREATE_MESSAGE => self.sampling,
-            method::ELICITATION_CREATE => self.elicitation,
-            method::ROOTS_LIST => self.roots,
-            _ => false,
-        }
-    }
-
-    /// Whether the client can be asked anything at all.
-    pub fn any(self) -> bool {
-        self.sampling || self.elicitation || self.roots
     }
 }

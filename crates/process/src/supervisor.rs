@@ -24,7 +24,7 @@ use std::time::Duration;
 use standpipe_core::connection::{Deliveries, GateKeeper, GateState, Inbox, InboxLimits, Input};
 use standpipe_core::connection::{Session, inbox};
 use standpipe_core::fault::{Fault, FaultKind};
-use standpipe_core::mux::Marks;
+use standpipe_core::learnt::Learnt;
 use standpipe_core::policy::RestartPolicy;
 use standpipe_core::service::{ServiceSpec, Sharing};
 use standpipe_core::status::Phase;
@@ -95,7 +95,7 @@ pub(crate) struct Setup {
 pub(crate) struct Supervisor {
     setup: Setup,
     name: Arc<str>,
-    marks: Arc<Marks>,
+    learnt: Arc<Learnt>,
     policy: RestartPolicy,
     /// How many processes there have been.
     processes: u64,
@@ -151,7 +151,7 @@ impl Supervisor {
             .then(|| inbox(&name, inbox_limits(&setup.spec)));
         Self {
             policy: RestartPolicy::new(setup.spec.restart),
-            marks: Arc::default(),
+            learnt: Arc::clone(setup.keeper.learnt()),
             processes: setup.processes,
             next_key: 0,
             instances: BTreeMap::new(),

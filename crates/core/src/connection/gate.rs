@@ -5,6 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Inbox;
 use crate::fault::{Fault, FaultKind};
+use crate::learnt::Learnt;
 
 /// What callers find at the gate.
 #[derive(Debug, Clone)]
@@ -44,15 +46,24 @@ pub struct GateSettings {
 #[derive(Debug, Clone)]
 pub struct Gate {
     service: Arc<str>,
-    settings: Arc<GateSettings>,
+    shared: Arc<Shared>,
     state: watch::Receiver<GateState>,
     demand: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: GateSettings,
+    learnt: Arc<Learnt>,
+    /// Numbers what lives for one modern request.
+    next: AtomicU64,
 }
 
 /// The service's end. Dropping it refuses everybody from then on, as removed where nothing else was
 /// said.
 #[derive(Debug)]
 pub struct GateKeeper {
+    learnt: Arc<Learnt>,
     state: watch::Sender<GateState>,
     demand: Arc<Notify>,
 }
@@ -61,13 +72,15 @@ pub struct GateKeeper {
 pub fn gate(service: &Arc<str>, settings: GateSettings) -> (Gate, GateKeeper) {
     let (sender, receiver) = watch::channel(GateState::Closed);
     let demand = Arc::new(Notify::new());
+    let learnt = Arc::<Learnt>::default();
+    let shared = Shared { settings, learnt: Arc::clone(&learnt), next: AtomicU64::new(1) };
     let gate = Gate {
         service: Arc::clone(service),
-        settings: Arc::new(settings),
+        shared: Arc::new(shared),
         state: receiver,
         demand: Arc::clone(&demand),
     };
-    (gate, GateKeeper { state: sender, demand })
+    (gate, GateKeeper { learnt, state: sender, demand })
 }
 
 impl Gate {
@@ -78,7 +91,17 @@ impl Gate {
 
     /// What does not change.
     pub fn settings(&self) -> &GateSettings {
-        &self.settings
+        &self.shared.settings
+    }
+
+    /// What the service's processes have shown of themselves.
+    pub fn learnt(&self) -> &Arc<Learnt> {
+        &self.shared.learnt
+    }
+
+    /// A number that no other modern request to this service has.
+    pub(super) fn next_number(&self) -> u64 {
+        self.shared.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A failure of this service.
@@ -103,7 +126,7 @@ impl Gate {
         if let Some(inbox) = self.try_pass() {
             return Ok(inbox);
         }
-        let deadline = Instant::now() + self.settings.start_timeout;
+        let deadline = Instant::now() + self.shared.settings.start_timeout;
         let mut state = self.state.clone();
         loop {
             match &*state.borrow_and_update() {
@@ -131,6 +154,11 @@ impl Gate {
 }
 
 impl GateKeeper {
+    /// What callers see of what the service's processes have shown of themselves.
+    pub fn learnt(&self) -> &Arc<Learnt> {
+        &self.learnt
+    }
+
     /// Changes what callers find.
     pub fn set(&self, state: GateState) {
         if matches!(state, GateState::Closed) {

@@ -1,4 +1,5 @@
-//! What a transport and a service's instances both know of one legacy client.
+//! What a transport and a service's instances both know of one legacy client, or of one modern
+//! request.
 //!
 //! Owns the facts that have to survive a restart of the child (log level, subscriptions) and the
 //! table that says which instance asked which question. Must not know where the session table is.
@@ -7,25 +8,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Gate, Inbox, Outlet};
+use tokio::time::Instant;
+
+use super::{Gate, Inbox, Outlet, SessionProfile};
 use crate::fault::{Fault, FaultKind};
-use crate::id::SessionId;
+use crate::id::{Owner, SessionId};
 use crate::message::Id;
-use crate::protocol::{ClientCapabilities, LogLevel, ProtocolVersion};
+use crate::protocol::{Era, LogLevel};
 
 /// The most subscriptions of one session: what has to be made again after a restart is bounded.
 const MAX_SUBSCRIPTIONS: usize = 1024;
 
-/// What a client said of itself in `initialize`.
-#[derive(Debug, Clone)]
-pub struct SessionProfile {
-    /// The revision that was negotiated with the client.
-    pub version: ProtocolVersion,
-    /// What it can be asked.
-    pub capabilities: ClientCapabilities,
-}
-
-/// One legacy client's session.
+/// One legacy client's session, or what stands for it while one modern request is served.
 #[derive(Debug)]
 pub struct Session {
     id: SessionId,
@@ -49,14 +43,20 @@ struct Facts {
     own: Option<Inbox>,
     /// Every instance that has seen the session, to be told of its end.
     seen_by: Vec<Inbox>,
+    parked_since: Option<Instant>,
 }
 
 impl Session {
     /// A session with the service behind `gate`. `outlet` takes what belongs to none of its
-    /// requests (the GET stream of Streamable HTTP; the one stream of HTTP+SSE).
+    /// requests (the GET stream of Streamable HTTP; the one stream of HTTP+SSE). A modern request
+    /// has one of its own, whose outlet is that of its answer.
     pub fn new(gate: Gate, profile: SessionProfile, outlet: Outlet) -> Arc<Self> {
+        let id = match profile.version.era() {
+            Era::Legacy => SessionId::random(),
+            Era::Modern => SessionId::internal(gate.next_number()),
+        };
         Arc::new(Self {
-            id: SessionId::random(),
+            id,
             profile,
             gate,
             outlet,
@@ -78,6 +78,29 @@ impl Session {
     /// What the client said of itself.
     pub fn profile(&self) -> &SessionProfile {
         &self.profile
+    }
+
+    /// Whether this is a legacy session, or one modern request.
+    pub fn era(&self) -> Era {
+        self.profile.version.era()
+    }
+
+    /// Who may share a process, or a process's memory, with it: only itself, or, for a modern
+    /// request, every one of the same principal.
+    pub fn owner(&self) -> Owner {
+        match self.era() {
+            Era::Legacy => Owner::Session(self.id),
+            Era::Modern => Owner::Principal(self.profile.principal.clone()),
+        }
+    }
+
+    /// Whether both have the same [`owner`](Self::owner).
+    pub fn same_owner(&self, other: &Self) -> bool {
+        match (self.era(), other.era()) {
+            (Era::Legacy, Era::Legacy) => self.id == other.id,
+            (Era::Modern, Era::Modern) => self.profile.principal == other.profile.principal,
+            _ => false,
+        }
     }
 
     /// The service.
@@ -198,6 +221,17 @@ impl Session {
     /// Whether the session has subscribed to this resource.
     pub fn subscribes(&self, uri: &str) -> bool {
         self.facts().subscriptions.contains(uri)
+    }
+
+    /// Notes since when its call waits, with questions asked, for the client to call again; `None`
+    /// when it does not (any more).
+    pub fn set_parked(&self, since: Option<Instant>) {
+        self.facts().parked_since = since;
+    }
+
+    /// Since when its call is parked, if it is.
+    pub fn parked_since(&self) -> Option<Instant> {
+        self.facts().parked_since
     }
 
     /// All its subscriptions.

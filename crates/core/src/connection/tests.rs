@@ -25,10 +25,7 @@ fn session() -> Arc<Session> {
 }
 
 fn session_of(gate: Gate) -> Arc<Session> {
-    let profile = SessionProfile {
-        version: ProtocolVersion::V2025_06_18,
-        capabilities: ClientCapabilities::default(),
-    };
+    let profile = SessionProfile::new(ProtocolVersion::V2025_06_18, ClientCapabilities::default());
     Session::new(gate, profile, stream(1000).0)
 }
 

@@ -11,7 +11,9 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::members::{each_member, folded, recognise};
+use super::modern::ModernSpans;
 use super::raw::RawJson;
+use crate::protocol::meta;
 
 /// Parameters of a request or notification: a JSON object, raw, with a note of where the members
 /// stand that Standpipe acts on.
@@ -26,12 +28,14 @@ pub struct Params {
     level: Span,
     elicitation_id: Span,
     mode: Span,
+    pub(super) meta: Span,
+    pub(super) modern: Option<Box<ModernSpans>>,
 }
 
 /// Where a member's value stands in the raw text; empty when it is not there. Half the size of a
 /// range: messages are limited to far less than 4 GiB.
 #[derive(Clone, Copy, Default)]
-struct Span {
+pub(super) struct Span {
     start: u32,
     end: u32,
 }
@@ -42,7 +46,7 @@ impl Span {
         Self { start: narrow(range.start), end: narrow(range.end) }
     }
 
-    fn range(self) -> Option<Range<usize>> {
+    pub(super) fn range(self) -> Option<Range<usize>> {
         (self.end > self.start).then_some(self.start as usize..self.end as usize)
     }
 }
@@ -79,7 +83,7 @@ pub enum MemberError {
 pub const MAX_META_MEMBERS: usize = 1024;
 
 /// Members of `params` that must stand there at most once, in exactly this spelling.
-const ACTED_ON: [&str; 9] = [
+const ACTED_ON: [&str; 10] = [
     "_meta",
     "name",
     "uri",
@@ -89,16 +93,17 @@ const ACTED_ON: [&str; 9] = [
     "requestId",
     "level",
     "elicitationId",
+    "arguments",
 ];
 
 /// Members of `_meta` that must be spelt exactly so. Any member of `_meta` may stand there only once.
 const META_ACTED_ON: [&str; 6] = [
-    "progressToken",
-    "io.modelcontextprotocol/protocolVersion",
-    "io.modelcontextprotocol/clientCapabilities",
-    "io.modelcontextprotocol/clientInfo",
-    "io.modelcontextprotocol/logLevel",
-    "io.modelcontextprotocol/subscriptionId",
+    meta::PROGRESS_TOKEN,
+    meta::PROTOCOL_VERSION,
+    meta::CLIENT_CAPABILITIES,
+    meta::CLIENT_INFO,
+    meta::LOG_LEVEL,
+    meta::SUBSCRIPTION_ID,
 ];
 
 impl Params {
@@ -110,7 +115,7 @@ impl Params {
         let mut params = Self::opaque(raw.clone());
         let text = raw.as_str();
         let mut seen = [false; ACTED_ON.len()];
-        let mut meta = None;
+        let mut meta_at = None;
         each_member(text, |key, value| {
             let Some(index) = recognise(key, &ACTED_ON)? else {
                 if key == "mode" {
@@ -122,25 +127,28 @@ impl Params {
                 return Err(MemberError::Duplicate(format!("params.{}", ACTED_ON[index])));
             }
             match ACTED_ON[index] {
-                "_meta" => meta = Some(value),
+                "_meta" => {
+                    params.meta = Span::at(&value, 0);
+                    meta_at = Some(value);
+                }
                 "name" => params.name = Span::at(&value, 0),
                 "uri" => params.uri = Span::at(&value, 0),
                 "progressToken" => params.progress_token = Span::at(&value, 0),
                 "requestId" => params.request_id = Span::at(&value, 0),
                 "level" => params.level = Span::at(&value, 0),
                 "elicitationId" => params.elicitation_id = Span::at(&value, 0),
-                _ => {}
+                name => ModernSpans::note(&mut params.modern, name, Span::at(&value, 0)),
             }
             Ok(())
         })?;
-        if let Some(meta) = meta {
-            params.inspect_meta(text, &meta)?;
+        if let Some(at) = meta_at {
+            params.inspect_meta(text, &at)?;
         }
         Ok(params)
     }
 
-    fn inspect_meta(&mut self, text: &str, meta: &Range<usize>) -> Result<(), MemberError> {
-        let inner = &text[meta.clone()];
+    fn inspect_meta(&mut self, text: &str, at: &Range<usize>) -> Result<(), MemberError> {
+        let inner = &text[at.clone()];
         if inner == "null" {
             return Ok(()); // Some clients spell an absent `_meta` so.
         }
@@ -149,7 +157,7 @@ impl Params {
         }
         let mut keys = HashSet::new();
         each_member(inner, |key, value| {
-            recognise(key, &META_ACTED_ON)?;
+            let member = recognise(key, &META_ACTED_ON)?.map(|index| META_ACTED_ON[index]);
             if keys.len() == MAX_META_MEMBERS {
                 return Err(MemberError::TooManyInMeta);
             }
@@ -157,12 +165,15 @@ impl Params {
                 let key: String = key.chars().take(64).collect();
                 return Err(MemberError::Duplicate(format!("params._meta.{key}")));
             }
-            if key == "progressToken" {
+            let Some(member) = member else { return Ok(()) };
+            let span = Span::at(&value, at.start);
+            if member == meta::PROGRESS_TOKEN {
                 if !is_token(&inner[value.clone()]) {
                     return Err(MemberError::NotAToken("params._meta.progressToken"));
                 }
-                self.meta_progress_token = Span::at(&value, meta.start);
+                self.meta_progress_token = span;
             }
+            ModernSpans::note(&mut self.modern, member, span);
             Ok(())
         })
     }
@@ -179,6 +190,8 @@ impl Params {
             level: Span::default(),
             elicitation_id: Span::default(),
             mode: Span::default(),
+            meta: Span::default(),
+            modern: None,
         }
     }
 
@@ -251,16 +264,16 @@ impl Params {
         self.spliced(self.level, level)
     }
 
-    fn string(&self, span: Span) -> Option<String> {
+    pub(super) fn string(&self, span: Span) -> Option<String> {
         self.slice(span)?.as_string()
     }
 
     /// A value that is kept longer than the parameters it stands in.
-    fn token(&self, span: Span) -> Option<RawJson> {
+    pub(super) fn token(&self, span: Span) -> Option<RawJson> {
         self.slice(span).map(|raw| raw.detached())
     }
 
-    fn slice(&self, span: Span) -> Option<RawJson> {
+    pub(super) fn slice(&self, span: Span) -> Option<RawJson> {
         let range = span.range()?;
         Some(RawJson::checked(self.raw.bytes(), range.start, range.end))
     }

@@ -58,6 +58,12 @@ impl RawJson {
         Self(Bytes::copy_from_slice(&self.0))
     }
 
+    /// A copy of a text that a parser has found to be exactly one value.
+    pub(crate) fn copied(text: &str) -> Self {
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        Self::checked(&text, 0, text.len())
+    }
+
     /// Text that this crate wrote itself.
     pub(crate) fn trusted(text: Bytes) -> Self {
         // Not into a tree: that refuses deep nesting and huge numbers. Nor does the message show

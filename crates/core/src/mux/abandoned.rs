@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Marks;
 use super::calls::ClientCall;
 use crate::id::SessionId;
+use crate::learnt::Marks;
 use crate::protocol::method;
 
 /// For so long a child may still be working on a call that was given up.

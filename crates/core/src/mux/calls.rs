@@ -264,9 +264,9 @@ impl Mux {
             && method::may_ask(method)
             && session.profile().capabilities.any()
             && (self.others_are_asked(session.id())
-                || self.abandoned.others_will_ask(session.id(), &self.marks, now)
+                || self.abandoned.others_will_ask(session.id(), self.learnt.marks(), now)
                 || (self.sessions.len() > 1
-                    && self.marks.is_marked(method, name.unwrap_or_default())))
+                    && self.learnt.marks().is_marked(method, name.unwrap_or_default())))
     }
 
     fn notification(

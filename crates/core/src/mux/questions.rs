@@ -106,7 +106,8 @@ impl Mux {
         }
         // A process of a session's own was told by that client itself what it can be asked.
         let own = matches!(self.role, Role::Own(_));
-        if !own && !session.profile().capabilities.allow(&request.method) {
+        let mode = request.params.as_ref().and_then(Params::mode);
+        if !own && !session.profile().capabilities.allow(&request.method, mode.as_deref()) {
             return Err(Self::undeclared(&request.method));
         }
         Ok(Addressee {
@@ -125,7 +126,7 @@ impl Mux {
     }
 
     fn mark(&self, call: &ClientCall) {
-        self.marks.mark(&call.method, call.name.as_deref().unwrap_or_default());
+        self.learnt.marks().mark(&call.method, call.name.as_deref().unwrap_or_default());
     }
 
     /// One of them asks; from now on none of them shares a process with another while it is open.
@@ -133,7 +134,7 @@ impl Mux {
         for call in self.asking.iter().filter_map(|id| self.client_call(*id)) {
             self.mark(call);
         }
-        self.abandoned.mark_all(&self.marks, now);
+        self.abandoned.mark_all(self.learnt.marks(), now);
     }
 
     /// Whether a client other than this session's is being asked, and its call is open.

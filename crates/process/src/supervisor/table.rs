@@ -146,12 +146,13 @@ impl Supervisor {
             question_timeout: spec.timeouts.question,
             max_message_bytes: spec.limits.max_message_bytes,
             interactive: spec.interactive == Interactive::Auto,
+            era: spec.era,
         };
         let made = Instant::now();
         let activity = Arc::new(Activity::default());
         let task = InstanceTask {
             key,
-            mux: Mux::new(settings, role, inbox.clone(), Arc::clone(&self.marks), made),
+            mux: Mux::new(settings, role, inbox.clone(), Arc::clone(&self.learnt), made),
             deliveries,
             control,
             activity: Arc::clone(&activity),

@@ -16,9 +16,9 @@ use tokio::time::timeout;
 use crate::world::PATIENCE;
 
 pub(crate) const SILENT: ClientCapabilities =
-    ClientCapabilities { sampling: false, elicitation: false, roots: false };
+    ClientCapabilities { sampling: false, elicitation: false, elicitation_url: false, roots: false };
 pub(crate) const ASKABLE: ClientCapabilities =
-    ClientCapabilities { sampling: true, elicitation: true, roots: true };
+    ClientCapabilities { sampling: true, elicitation: true, elicitation_url: true, roots: true };
 
 pub(crate) struct Client {
     pub(crate) session: Arc<Session>,
@@ -75,7 +75,7 @@ impl Client {
         capabilities: ClientCapabilities,
     ) -> Result<Self, Failure> {
         let (outlet, intake) = stream();
-        let profile = SessionProfile { version: ProtocolVersion::V2025_06_18, capabilities };
+        let profile = SessionProfile::new(ProtocolVersion::V2025_06_18, capabilities);
         let session = Session::new(service.gate().clone(), profile, outlet);
         let client = Self { session, stream: intake, next: AtomicU64::new(1) };
         let inbox = service.gate().pass().await.map_err(Failure::Fault)?;

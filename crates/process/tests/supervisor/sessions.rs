@@ -96,10 +96,10 @@ async fn a_client_that_leaves_during_the_start_leaves_nothing() {
     let (outlet, _stream) = standpipe_core::connection::outlet(
         standpipe_core::connection::OutletLimits::new(standpipe_core::budget::Budget::new(1 << 20)),
     );
-    let profile = standpipe_core::connection::SessionProfile {
-        version: standpipe_core::protocol::ProtocolVersion::V2025_06_18,
-        capabilities: ASKABLE,
-    };
+    let profile = standpipe_core::connection::SessionProfile::new(
+        standpipe_core::protocol::ProtocolVersion::V2025_06_18,
+        ASKABLE,
+    );
     for wait in [false, true] {
         let session =
             standpipe_core::connection::Session::new(gate.clone(), profile.clone(), outlet.clone());

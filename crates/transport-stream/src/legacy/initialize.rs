@@ -5,13 +5,11 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use standpipe_core::budget::Permit;
 use standpipe_core::connection::{Delivery, Session, SessionProfile};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::message::{Message, Outcome, RawJson, Request};
-use standpipe_core::protocol::{ClientCapabilities, ProtocolVersion, header};
+use standpipe_core::protocol::header;
 use standpipe_metrics::Wire;
 
 use super::request::plain;
@@ -138,32 +136,8 @@ impl Drop for Opening {
     }
 }
 
-/// What matters here of the parameters of `initialize`.
-#[derive(Deserialize)]
-struct Offer {
-    #[serde(rename = "protocolVersion")]
-    protocol_version: String,
-    capabilities: Option<Capabilities>,
-}
-
-#[derive(Deserialize, Default)]
-struct Capabilities {
-    sampling: Option<IgnoredAny>,
-    elicitation: Option<IgnoredAny>,
-    roots: Option<IgnoredAny>,
-}
-
 fn profile(request: &Request) -> Result<SessionProfile, Refusal> {
     let empty = RawJson::empty_object();
     let raw = request.params.as_ref().map_or(&empty, |params| params.raw());
-    let offer: Offer = serde_json::from_slice(raw.as_bytes()).map_err(Refusal::InitializeParams)?;
-    let declared = offer.capabilities.unwrap_or_default();
-    Ok(SessionProfile {
-        version: ProtocolVersion::negotiate_legacy(&offer.protocol_version),
-        capabilities: ClientCapabilities {
-            sampling: declared.sampling.is_some(),
-            elicitation: declared.elicitation.is_some(),
-            roots: declared.roots.is_some(),
-        },
-    })
+    SessionProfile::of_initialize(raw).map_err(Refusal::InitializeParams)
 }

@@ -38,10 +38,7 @@ async fn every_instance_that_knows_a_session_is_told_of_its_end_once() {
 async fn the_end_of_a_session_wakes_its_own_stream() {
     let (gate, _) = super::super::gate(&"demo".into(), settings());
     let (outlet, mut intake) = stream(1000);
-    let profile = SessionProfile {
-        version: ProtocolVersion::V2024_11_05,
-        capabilities: ClientCapabilities::default(),
-    };
+    let profile = SessionProfile::new(ProtocolVersion::V2024_11_05, ClientCapabilities::default());
     let session = Session::new(gate, profile, outlet);
     let watched = Arc::clone(&session);
     let reader = tokio::spawn(std::future::poll_fn(move |cx| {

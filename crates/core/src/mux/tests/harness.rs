@@ -15,10 +15,12 @@ use crate::connection::{
     OutletLimits, Session, SessionProfile, gate, inbox, outlet,
 };
 use crate::fault::FaultKind;
+use crate::learnt::Learnt;
 use crate::message::{Message, Request, parse};
 use crate::mux::calls::{Call, CallKind};
-use crate::mux::{Marks, Mux, MuxSettings, Note, Role};
+use crate::mux::{Mux, MuxSettings, Note, Role};
 use crate::protocol::{ClientCapabilities, ProtocolVersion};
+use crate::service::EraChoice;
 
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 pub(super) const REQUEST_MAX: Duration = Duration::from_hours(1);
@@ -34,9 +36,13 @@ pub(super) const ALMOST_QUESTION_TIMEOUT: Duration = QUESTION_TIMEOUT.saturating
 pub(super) type Way = (&'static str, fn(&mut Harness, &Client));
 
 pub(super) const EVERYTHING: ClientCapabilities =
-    ClientCapabilities { sampling: true, elicitation: true, roots: true };
-pub(super) const NOTHING: ClientCapabilities =
-    ClientCapabilities { sampling: false, elicitation: false, roots: false };
+    ClientCapabilities { sampling: true, elicitation: true, elicitation_url: true, roots: true };
+pub(super) const NOTHING: ClientCapabilities = ClientCapabilities {
+    sampling: false,
+    elicitation: false,
+    elicitation_url: false,
+    roots: false,
+};
 
 pub(super) const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":"open","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
 
@@ -51,7 +57,7 @@ pub(super) struct World {
     pub(super) held: Budget,
     /// What all request bodies draw on.
     pub(super) bodies: Budget,
-    pub(super) marks: Arc<Marks>,
+    pub(super) learnt: Arc<Learnt>,
 }
 
 impl World {
@@ -59,14 +65,15 @@ impl World {
         let settings =
             GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: 64 * 1024 };
         let (gate, keeper) = gate(&"svc".into(), settings);
+        let learnt = Arc::clone(gate.learnt());
         let (held, bodies) = (Budget::new(64 << 20), Budget::new(64 << 20));
-        Self { gate, _keeper: keeper, held, bodies, marks: Arc::default() }
+        Self { gate, _keeper: keeper, held, bodies, learnt }
     }
 
     /// A session that nobody has opened yet.
     pub(super) fn session(&self, capabilities: ClientCapabilities) -> Client {
         let (general, get) = self.stream();
-        let profile = SessionProfile { version: ProtocolVersion::V2025_06_18, capabilities };
+        let profile = SessionProfile::new(ProtocolVersion::V2025_06_18, capabilities);
         Client { session: Session::new(self.gate.clone(), profile, general), get }
     }
 
@@ -162,12 +169,13 @@ impl Harness {
             question_timeout: QUESTION_TIMEOUT,
             max_message_bytes: 64 * 1024,
             interactive: true,
+            era: EraChoice::Legacy,
         };
         change(&mut settings);
         let (inbox, deliveries) = inbox(&"svc".into(), InboxLimits::for_messages_of(64 * 1024));
         let now = Instant::now();
-        let marks = Arc::clone(&world.marks);
-        let mux = Mux::new(settings, role, inbox.clone(), marks, now);
+        let learnt = Arc::clone(&world.learnt);
+        let mux = Mux::new(settings, role, inbox.clone(), learnt, now);
         Self { world: Arc::clone(world), mux, inbox, deliveries, now }
     }
 

@@ -1,7 +1,7 @@
 //! What the child asks: delivered to the one right client, or refused.
 
 use super::harness::*;
-use crate::mux::Marks;
+use crate::learnt::Marks;
 use crate::protocol::{ClientCapabilities, code};
 
 fn question(id: u64, method: &str) -> String {
@@ -147,8 +147,8 @@ fn refusals_and_questions_teach_what_to_run_aside() {
     let _streams = [h.call(&a, "1", "t"), h.call(&b, "1", "u")];
     let open: Vec<_> = h.sent().iter().map(|line| id_of(line)).collect();
     h.child(&question(1, "elicitation/create"));
-    let marks = std::sync::Arc::clone(&h.world.marks);
-    assert!(marked(&marks, "t") && marked(&marks, "u") && !marked(&marks, "v"));
+    let marks = h.world.learnt.marks();
+    assert!(marked(marks, "t") && marked(marks, "u") && !marked(marks, "v"));
     h.notes();
     h.sent();
     // Marked calls go aside while others are served too, if their client can be asked at all.

@@ -265,7 +265,7 @@ fn those_who_have_nothing_open_in_a_process_that_was_given_away_forget_it() {
 fn nobody_waits_for_a_table_that_is_gone() {
     let mut h = Harness::main();
     let (a, b) = (h.client(EVERYTHING), h.client(EVERYTHING));
-    h.world.marks.mark("tools/call", "marked");
+    h.world.learnt.marks().mark("tools/call", "marked");
     let mut streams = [h.call(&a, "1", "t"), h.call(&b, "1", "marked")];
     drop(h.mux);
     for stream in &mut streams {

@@ -273,7 +273,7 @@ impl Known {
         let message = json(text);
         match message["method"].as_str() {
             Some(method @ ("elicitation/create" | "roots/list")) => {
-                assert!(CAN[self.place].allow(method), "{} was asked {text}", self.name);
+                assert!(CAN[self.place].allow(method, None), "{} was asked {text}", self.name);
                 self.questions.push(id_of(text));
             }
             Some("notifications/resources/updated") => {
