@@ -3,6 +3,7 @@
 //! No sockets, no processes, no spawned tasks: everything in here can be tested with plain calls,
 //! property tests and a fuzzer.
 
+pub mod bridge;
 pub mod budget;
 pub mod connection;
 pub mod fault;
