@@ -102,6 +102,32 @@ impl Driver {
         result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned()
     }
 
+    /// Sends a request of 2026-07-28 that declares `capabilities`, without waiting.
+    pub(crate) fn begin_modern(
+        &mut self,
+        id: &Value,
+        method: &str,
+        mut params: Value,
+        capabilities: &Value,
+    ) {
+        let meta = &mut params["_meta"];
+        meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        meta["io.modelcontextprotocol/clientCapabilities"] = capabilities.clone();
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+    }
+
+    /// Sends a request of 2026-07-28 that declares `capabilities`, and gives its answer.
+    pub(crate) fn modern(
+        &mut self,
+        id: Value,
+        method: &str,
+        params: Value,
+        capabilities: &Value,
+    ) -> Value {
+        self.begin_modern(&id, method, params, capabilities);
+        self.answer(&id)
+    }
+
     /// Reads until the response with this id comes; the rest goes to `passed`.
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
         self.find(|message| message.get("method").is_none() && message["id"] == *id)

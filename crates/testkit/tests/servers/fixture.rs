@@ -104,19 +104,6 @@ fn what_is_not_there_has_its_own_code() {
 }
 
 #[test]
-fn either_refuses_initialize_after_discover_and_takes_it_first() {
-    let path = fixture_path();
-    let mut modern = Driver::start(&path, &["--era", "either"]);
-    let discovered = modern.request(json!(1), "server/discover", json!({}));
-    assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28"]));
-    assert_eq!(modern.initialize(&json!({}))["error"]["code"], -32022);
-    let mut legacy = Driver::open(&path, &["--era", "either"], &json!({}));
-    let meta = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
-    let refused = legacy.request(json!(1), "tools/list", meta);
-    assert_eq!(refused["error"]["code"], -32600);
-}
-
-#[test]
 fn requests_before_the_handshake_are_refused_but_for_ping() {
     let mut fixture = Driver::start(&fixture_path(), &[]);
     assert_eq!(fixture.request(json!(1), "ping", json!({}))["result"], json!({}));
@@ -219,7 +206,9 @@ fn every_list_is_well_formed_and_everything_listed_is_there() {
         );
     }
     let prompts = fixture.request(json!("prompts"), "prompts/list", json!({}));
-    for prompt in prompts["result"]["prompts"].as_array().unwrap() {
+    let asking = "test_input_required_result_prompt";
+    let prompts = prompts["result"]["prompts"].as_array().unwrap();
+    for prompt in prompts.iter().filter(|prompt| prompt["name"] != asking) {
         let arguments = json!({"arg1": "a", "arg2": "b", "resourceUri": "test://r"});
         let get = json!({"name": prompt["name"], "arguments": arguments});
         let got = fixture.request(json!("get"), "prompts/get", get);

@@ -2,6 +2,8 @@
 
 mod driver;
 mod fixture;
+mod modern;
+mod modern_rounds;
 mod nasty;
 mod questions;
 mod watching;

@@ -1,19 +1,17 @@
 //! The methods of the revisions up to 2025-11-25.
 //!
-//! Owns the handshake and the answer to every request. It does not know what tools do.
-
-use std::sync::Arc;
+//! Owns the handshake, subscriptions and log levels; what both eras have stands elsewhere.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use standpipe_testkit::wire::quote;
 
-use crate::call::{Call, Cancelled};
+use crate::asking::Caller;
+use crate::call::Cancelled;
+use crate::offer::{self, invalid_params, method_not_found, parse};
 use crate::options::Era;
 use crate::server::{Outcome, Server};
 use crate::session::{Askable, Opening, Session};
-use crate::{prompts, resources, tools};
 
 /// The revisions it speaks, newest first; the first one is offered to a client of none of them.
 pub(crate) const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -27,59 +25,54 @@ const CAPABILITIES: &str = r#"{"completions":{},"logging":{},"prompts":{"listCha
 /// Who the server says it is.
 pub(crate) const SERVER_INFO: &str = r#"{"name":"standpipe-fixture","version":"1.0.0"}"#;
 
-const METHOD_NOT_FOUND: i64 = -32601;
 const INVALID_REQUEST: i64 = -32600;
 const INVALID_PARAMS: i64 = -32602;
 const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// Answers a request.
 pub(crate) fn request(
-    server: &Arc<Server>,
-    call: &Arc<Call>,
+    caller: Caller<'_>,
     method: &str,
     params: Option<&RawValue>,
 ) -> Result<Outcome, Cancelled> {
+    let server = caller.server;
     let opening = server.session().opening;
-    match (method, opening) {
-        ("ping", _) => return Ok(Outcome::Result("{}".to_owned())),
-        ("initialize", Opening::Modern) => return Ok(initialize_too_late()),
-        ("initialize", _) if server.options.era == Era::Modern => return Ok(initialize_too_late()),
-        ("initialize", _) => return Ok(initialize(server, params)),
-        ("server/discover", _) => return Ok(method_not_found(method)),
+    Ok(match (method, opening) {
+        ("ping", _) => Outcome::Result("{}".to_owned()),
+        ("initialize", Opening::Modern) if !server.options.initialize_after_discover => {
+            initialize_too_late(server, params)
+        }
+        ("initialize", _) if server.options.era == Era::Modern => {
+            initialize_too_late(server, params)
+        }
+        ("initialize", _) => initialize(server, params),
+        ("server/discover", _) => method_not_found(method),
         (_, Opening::Unopened) => {
             let message = format!("{method} came before initialize");
-            return Ok(Outcome::Error { code: INVALID_REQUEST, message, data: None });
+            Outcome::Error { code: INVALID_REQUEST, message, data: None }
         }
-        _ => {}
-    }
-    if method == "tools/call" {
-        return tools::call(server, call, params);
-    }
-    Ok(quick(server, method, params))
+        ("resources/subscribe", _) => subscribe(server, params, true),
+        ("resources/unsubscribe", _) => subscribe(server, params, false),
+        ("logging/setLevel", _) => match parse(params) {
+            Ok(Level { level }) => set_level(server, &level),
+            Err(outcome) => outcome,
+        },
+        _ => offer::answer(caller, method, params)?,
+    })
 }
 
-/// Answers a request that needs no waiting.
-fn quick(server: &Server, method: &str, params: Option<&RawValue>) -> Outcome {
-    let answer = match method {
-        "tools/list" => Ok(Outcome::Result(tools::list())),
-        "prompts/list" => Ok(Outcome::Result(prompts::LIST.to_owned())),
-        "prompts/get" => parse(params).map(|params| prompts::get(&params)),
-        "resources/list" => Ok(Outcome::Result(resources::LIST.to_owned())),
-        "resources/templates/list" => Ok(Outcome::Result(resources::TEMPLATES.to_owned())),
-        "resources/read" => parse(params).map(|Uri { uri }| resources::read(&uri)),
-        "resources/subscribe" => parse(params).map(|Uri { uri }| {
-            server.session().subscriptions.insert(uri);
-            Outcome::Result("{}".to_owned())
-        }),
-        "resources/unsubscribe" => parse(params).map(|Uri { uri }| {
-            server.session().subscriptions.remove(&uri);
-            Outcome::Result("{}".to_owned())
-        }),
-        "logging/setLevel" => parse(params).map(|Level { level }| set_level(server, &level)),
-        "completion/complete" => parse(params).map(|params| prompts::complete(&params)),
-        _ => Ok(method_not_found(method)),
+fn subscribe(server: &Server, params: Option<&RawValue>, wanted: bool) -> Outcome {
+    let uri = match parse(params) {
+        Ok(Uri { uri }) => uri,
+        Err(outcome) => return outcome,
     };
-    answer.unwrap_or_else(|outcome| outcome)
+    let subscriptions = &mut server.session().subscriptions;
+    if wanted {
+        subscriptions.insert(uri);
+    } else {
+        subscriptions.remove(&uri);
+    }
+    Outcome::Result("{}".to_owned())
 }
 
 #[derive(Deserialize)]
@@ -92,28 +85,23 @@ struct Level {
     level: String,
 }
 
-/// Reads the parameters, or says what is wrong with them.
-fn parse<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, Outcome> {
-    serde_json::from_str(params.map_or("{}", RawValue::get)).map_err(|error| invalid_params(&error))
-}
-
-/// The answer to parameters that could not be read.
-pub(crate) fn invalid_params(error: &serde_json::Error) -> Outcome {
-    let message = format!("invalid params: {error}");
-    Outcome::Error { code: INVALID_PARAMS, message, data: None }
-}
-
-fn method_not_found(method: &str) -> Outcome {
-    let message = format!("method not found: {method}");
-    Outcome::Error { code: METHOD_NOT_FOUND, message, data: None }
-}
-
-/// A process opened by a modern request serves no handshake any more.
-fn initialize_too_late() -> Outcome {
+/// A process of the modern era serves no handshake, and says which versions it serves instead.
+fn initialize_too_late(server: &Server, params: Option<&RawValue>) -> Outcome {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Params {
+        protocol_version: String,
+    }
+    if server.options.unknown_initialize {
+        return method_not_found("initialize (this server speaks 2026-07-28)");
+    }
+    let requested = parse(params)
+        .map_or_else(|_| String::new(), |Params { protocol_version }| protocol_version);
+    let requested = quote(&requested);
     Outcome::Error {
         code: UNSUPPORTED_VERSION,
         message: "this process speaks 2026-07-28, which has no initialize".to_owned(),
-        data: Some(r#"{"supported":["2026-07-28"],"requested":"initialize"}"#.to_owned()),
+        data: Some(format!(r#"{{"supported":["2026-07-28"],"requested":{requested}}}"#)),
     }
 }
 
@@ -146,13 +134,12 @@ fn initialize(server: &Server, params: Option<&RawValue>) -> Outcome {
             askable,
             // What tools keep for the process is not part of the handshake.
             stored: std::mem::take(&mut session.stored),
+            visited: std::mem::take(&mut session.visited),
             late_replies: std::mem::take(&mut session.late_replies),
             ..Session::default()
         };
     }
-    let instructions = server.options.instructions.as_ref();
-    let instructions =
-        instructions.map(|text| format!(r#","instructions":{}"#, quote(text))).unwrap_or_default();
+    let instructions = server.instructions();
     Outcome::Result(format!(
         r#"{{"protocolVersion":"{version}","capabilities":{CAPABILITIES},"serverInfo":{SERVER_INFO}{instructions}}}"#
     ))

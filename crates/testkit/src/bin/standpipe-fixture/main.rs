@@ -5,9 +5,11 @@
 //! tests look behind a proxy: what really arrived, how often, who was asked. Its answers are the
 //! same bytes in every run. Each call has a thread, so answers come out of order.
 
+mod asking;
 mod call;
 mod legacy;
 mod modern;
+mod offer;
 mod options;
 mod prompts;
 mod resources;

@@ -6,7 +6,14 @@
 pub(crate) const HELP: &str = "\
 standpipe-fixture [OPTION]…    an MCP server on stdio, for tests
 
-  --era legacy|modern|either   which revisions it speaks (default: legacy)
+  --era legacy|modern|either   which revisions it speaks (default: legacy); with `either` the first
+                               message decides: `initialize`, or a request of 2026-07-28
+  --initialize-after-discover  with `either`: a process that was opened with `server/discover`
+                               takes `initialize` after it, as some published servers do
+  --unknown-initialize         refuses `initialize` as an unknown method (-32601), not as an
+                               unsupported version (-32022)
+  --silent-discover            gives no answer to `server/discover`
+  --late-discover MS           answers `server/discover` only after that time
   --roots-at-start             ask the client for its roots right after `initialized`
   --instructions TEXT          the instructions in the handshake
   --help                       this text
@@ -25,9 +32,18 @@ pub(crate) enum Era {
 
 /// How the server was started.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Options {
     /// The revisions.
     pub era: Era,
+    /// Take `initialize` after `server/discover`.
+    pub initialize_after_discover: bool,
+    /// Refuse `initialize` as a method that is not there.
+    pub unknown_initialize: bool,
+    /// Never answer `server/discover`.
+    pub silent_discover: bool,
+    /// Milliseconds before `server/discover` is answered.
+    pub late_discover: u64,
     /// Ask for roots outside of any call, as some published servers do.
     pub roots_at_start: bool,
     /// `instructions` of the handshake.
@@ -54,11 +70,28 @@ impl std::fmt::Display for BadOption {
 
 /// Reads the command line; `None` asks for the help text.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, BadOption> {
-    let mut options = Options { era: Era::Legacy, roots_at_start: false, instructions: None };
+    let mut options = Options {
+        era: Era::Legacy,
+        initialize_after_discover: false,
+        unknown_initialize: false,
+        silent_discover: false,
+        late_discover: 0,
+        roots_at_start: false,
+        instructions: None,
+    };
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(None),
+            "--initialize-after-discover" => options.initialize_after_discover = true,
+            "--unknown-initialize" => options.unknown_initialize = true,
+            "--silent-discover" => options.silent_discover = true,
+            "--late-discover" => {
+                let wanted = "a time in milliseconds";
+                let value = arguments.next().and_then(|value| value.parse().ok());
+                options.late_discover =
+                    value.ok_or(BadOption::Value { option: "--late-discover", wanted })?;
+            }
             "--roots-at-start" => options.roots_at_start = true,
             "--era" => {
                 options.era = match arguments.next().as_deref() {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use standpipe_testkit::wire::quote;
 
+use crate::asking::{Caller, Question, State, Stop};
+use crate::call::Reply;
 use crate::resources::IMAGE;
 use crate::server::Outcome;
 
@@ -19,9 +21,16 @@ pub(crate) const LIST: &str = concat!(
     r#"{"name":"arg2","description":"Second argument","required":true}]},"#,
     r#"{"name":"test_prompt_with_embedded_resource","title":"Prompt with a resource","description":"A prompt that embeds a resource","arguments":["#,
     r#"{"name":"resourceUri","description":"URI of the resource to embed","required":true}]},"#,
-    r#"{"name":"test_prompt_with_image","title":"Prompt with an image","description":"A prompt that includes an image"}"#,
+    r#"{"name":"test_prompt_with_image","title":"Prompt with an image","description":"A prompt that includes an image"},"#,
+    r#"{"name":"test_input_required_result_prompt","title":"Prompt that asks","description":"A prompt that asks the user for its context"}"#,
     r"]}"
 );
+
+/// The prompt that asks the user something.
+pub(crate) const ASKING: &str = "test_input_required_result_prompt";
+
+const CONTEXT_SCHEMA: &str =
+    r#"{"type":"object","properties":{"context":{"type":"string"}},"required":["context"]}"#;
 
 /// What completion draws on.
 const WORDS: [&str; 5] = ["paris", "park", "party", "test", "testing"];
@@ -35,7 +44,34 @@ pub(crate) struct Get {
 }
 
 /// Answers `prompts/get`.
-pub(crate) fn get(params: &Get) -> Outcome {
+pub(crate) fn get(caller: Caller<'_>, params: &Get) -> Result<Outcome, Stop> {
+    if params.name == ASKING {
+        return ask(caller);
+    }
+    Ok(plain(params))
+}
+
+fn ask(caller: Caller<'_>) -> Result<Outcome, Stop> {
+    let message = quote("What context should the prompt use?");
+    let question = Question {
+        key: "user_context",
+        method: "elicitation/create",
+        params: format!(r#"{{"message":{message},"requestedSchema":{CONTEXT_SCHEMA}}}"#),
+    };
+    let replies = caller.ask(&[question], State::None)?;
+    Ok(match replies.first() {
+        Some(Reply::Result(raw)) => {
+            let message = user_text(&format!("Use this context: {raw}"));
+            Outcome::Result(format!(r#"{{"messages":[{message}]}}"#))
+        }
+        _ => {
+            let message = "the user could not be asked for the context".to_owned();
+            Outcome::Error { code: -32603, message, data: None }
+        }
+    })
+}
+
+fn plain(params: &Get) -> Outcome {
     let argument = |name: &'static str| params.arguments.get(name).ok_or(name);
     let messages = match params.name.as_str() {
         "test_simple_prompt" => Ok(user_text("This is a simple prompt for testing.")),

@@ -4,6 +4,8 @@
 
 use standpipe_testkit::wire::quote;
 
+use crate::asking::{Caller, Question, State, Stop};
+use crate::call::Reply;
 use crate::server::Outcome;
 
 /// A red pixel, PNG, base64.
@@ -27,8 +29,30 @@ pub(crate) const TEMPLATES: &str = r#"{"resourceTemplates":[{"uriTemplate":"test
 /// The code for a resource that is not there, until 2025-11-25.
 const RESOURCE_NOT_FOUND: i64 = -32002;
 
+/// A resource that asks the user something when it is read; it is not listed.
+pub(crate) const ASKING: &str = "test://asking";
+
 /// Answers `resources/read`.
-pub(crate) fn read(uri: &str) -> Outcome {
+pub(crate) fn read(caller: Caller<'_>, uri: &str) -> Result<Outcome, Stop> {
+    if uri == ASKING {
+        return ask(caller);
+    }
+    Ok(plain(uri))
+}
+
+fn ask(caller: Caller<'_>) -> Result<Outcome, Stop> {
+    let schema = r#"{"type":"object","properties":{"pass":{"type":"string"}},"required":["pass"]}"#;
+    let question = Question {
+        key: "pass",
+        method: "elicitation/create",
+        params: format!(r#"{{"message":"Who reads this?","requestedSchema":{schema}}}"#),
+    };
+    let replies = caller.ask(&[question], State::Kept)?;
+    let answer = replies.first().map_or("null", Reply::raw);
+    Ok(Outcome::Result(format!(r#"{{"contents":[{}]}}"#, text(ASKING, answer))))
+}
+
+fn plain(uri: &str) -> Outcome {
     let quoted = quote(uri);
     let content = match uri {
         "test://static-text" => text(uri, "This is the content of the static text resource."),

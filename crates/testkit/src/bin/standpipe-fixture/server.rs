@@ -3,8 +3,9 @@
 //! Owns what was counted, and which calls and questions are open. Which method means what is decided in `legacy` and `modern`; what a tool
 //! does, in `tools`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,16 +13,21 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use standpipe_testkit::wire::{self, Incoming, Line, Outlet};
 
+use crate::asking::{Caller, Question};
 use crate::call::{Call, Cancelled, Reply};
+use crate::modern::{Listeners, Topic};
 use crate::options::Options;
-use crate::session::Session;
-use crate::{legacy, modern};
+use crate::session::{Opening, Session};
+use crate::{legacy, modern, offer};
 
 /// Calls open at once; a further one is refused, as threads are what they cost.
 const MAX_OPEN_CALLS: usize = 4096;
 
 /// How long calls may finish after the end of input, so that a piped script gets its answers.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What a request without parameters has.
+const NO_PARAMS: &RawValue = RawValue::NULL;
 
 /// The stack of a call's thread: the tools need little, and there may be thousands.
 const STACK_BYTES: usize = 256 * 1024;
@@ -46,6 +52,8 @@ pub(crate) struct Server {
     counts: Mutex<Counts>,
     calls: Mutex<HashMap<String, Arc<Call>>>,
     questions: Mutex<Questions>,
+    listeners: Mutex<Listeners>,
+    nonces: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +69,8 @@ pub(crate) enum Outcome {
     Result(String),
     /// With two answers, the second one too many.
     Twice(String, String),
+    /// With this raw result, which asks for input first (2026-07-28).
+    InputRequired(String),
     /// With an error; the data is raw.
     Error { code: i64, message: String, data: Option<String> },
 }
@@ -74,6 +84,8 @@ pub(crate) fn serve(options: Options, input: &mut impl BufRead) {
         counts: Mutex::default(),
         calls: Mutex::default(),
         questions: Mutex::default(),
+        listeners: Mutex::default(),
+        nonces: AtomicU64::new(0),
     });
     let mut buffer = Vec::new();
     while let Ok(Some(line)) = wire::read_line(input, &mut buffer) {
@@ -89,6 +101,18 @@ pub(crate) fn serve(options: Options, input: &mut impl BufRead) {
     }
     let _ =
         standpipe_testkit::wait_until(LAST_WORDS, || lock(&server.calls).is_empty().then_some(()));
+    server.end_listening(true);
+}
+
+fn outcome(
+    caller: Caller<'_>,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<Outcome, Cancelled> {
+    match caller.modern {
+        Some(_) => modern::request(caller, method, params),
+        None => legacy::request(caller, method, params),
+    }
 }
 
 impl Server {
@@ -108,21 +132,33 @@ impl Server {
     }
 
     fn request(self: &Arc<Self>, id: Box<RawValue>, method: &str, params: Option<Box<RawValue>>) {
-        if modern::is_modern(self, method, params.as_deref()) {
-            return self.answer(&id, Ok(modern::request(self, method)));
+        let modern = if modern::is_modern(self, method, params.as_deref()) {
+            match modern::Request::read(self, method, params.as_deref().unwrap_or(NO_PARAMS)) {
+                Ok(request) => Some(request),
+                Err(refusal) => return self.answer(&id, Ok(refusal)),
+            }
+        } else {
+            None
+        };
+        if modern.is_some() && method == "subscriptions/listen" {
+            return self.listen(&id, params.as_deref().unwrap_or(NO_PARAMS));
         }
-        if method != "tools/call" {
+        let late = method == "server/discover" && modern.is_some();
+        if !late && !offer::may_wait(method, params.as_deref()) {
             // Everything else is quick, and answered in order.
-            let outcome = legacy::request(self, &Arc::default(), method, params.as_deref());
-            return self.answer(&id, outcome);
+            let caller = Caller { server: self, call: &Arc::default(), modern: modern.as_ref() };
+            return self.answer(&id, outcome(caller, method, params.as_deref()));
         }
         let Some(call) = self.open_call(&id) else {
             let message = format!("{MAX_OPEN_CALLS} calls are open already");
             return self.answer(&id, Ok(Outcome::Error { code: -32000, message, data: None }));
         };
         let server = Arc::clone(self);
+        let method = method.to_owned();
         let spawned = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            let outcome = legacy::request(&server, &call, "tools/call", params.as_deref());
+            let caller = Caller { server: &server, call: &call, modern: modern.as_ref() };
+            let ready = if late { modern::discover_delay(&server, &call) } else { Ok(()) };
+            let outcome = ready.and_then(|()| outcome(caller, &method, params.as_deref()));
             server.answer(&id, outcome);
             // Closed after the answer, so that the end of input waits for it.
             server.close_call(&id, &call);
@@ -133,10 +169,69 @@ impl Server {
         }
     }
 
+    fn listen(&self, id: &RawValue, params: &RawValue) {
+        // Sent under the lock: nothing may come before the acknowledgement.
+        let mut listeners = lock(&self.listeners);
+        match listeners.open(id, params) {
+            Ok(acknowledgement) => self.out.send(&acknowledgement),
+            Err(refusal) => self.answer(id, Ok(refusal)),
+        }
+    }
+
+    /// Tells of a change: to those that listen for it, or in a legacy session to its client.
+    pub(crate) fn announce(&self, topic: Topic<'_>, forced: bool) {
+        if self.session().opening == Opening::Modern {
+            let listeners = lock(&self.listeners);
+            let messages = listeners.tell(topic, forced);
+            if !messages.is_empty() {
+                self.out.send_all(&messages);
+            }
+            return;
+        }
+        self.out.send(&match topic {
+            Topic::List(which) => {
+                wire::notification(&format!("notifications/{which}/list_changed"), "")
+            }
+            Topic::Resource(uri) => {
+                let params = format!(r#"{{"uri":{}}}"#, wire::quote(uri));
+                wire::notification("notifications/resources/updated", &params)
+            }
+        });
+    }
+
+    /// Ends every `subscriptions/listen`, with a result or with `notifications/cancelled`.
+    pub(crate) fn end_listening(&self, with_result: bool) {
+        let mut listeners = lock(&self.listeners);
+        let messages = if with_result { listeners.end() } else { listeners.cancel() };
+        if !messages.is_empty() {
+            self.out.send_all(&messages);
+        }
+    }
+
+    /// The resources that someone has subscribed to.
+    pub(crate) fn subscriptions(&self) -> BTreeSet<String> {
+        let mut uris = lock(&self.listeners).resources();
+        uris.extend(self.session().subscriptions.iter().cloned());
+        uris
+    }
+
+    /// A number for each `requestState`, so that no two are the same.
+    pub(crate) fn next_nonce(&self) -> u64 {
+        self.nonces.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The member `instructions` with its comma, if there are any.
+    pub(crate) fn instructions(&self) -> String {
+        let text = self.options.instructions.as_ref();
+        text.map(|text| format!(r#","instructions":{}"#, wire::quote(text))).unwrap_or_default()
+    }
+
     fn notification(self: &Arc<Self>, method: &str, params: Option<&RawValue>) {
         match method {
             "notifications/initialized" if self.options.roots_at_start => {
-                self.ask_outside_any_call("roots/list", "");
+                let question =
+                    Question { key: "roots", method: "roots/list", params: String::new() };
+                self.ask_outside_any_call(question);
             }
             "notifications/cancelled" => {
                 #[derive(Deserialize)]
@@ -151,6 +246,7 @@ impl Server {
                 let call = lock(&self.calls).get(request_id.get()).cloned();
                 match call {
                     Some(call) => call.cancel(),
+                    None if lock(&self.listeners).close(request_id.get()) => {}
                     None => self.count("(cancelled unknown)"),
                 }
             }
@@ -185,7 +281,9 @@ impl Server {
     fn answer(&self, id: &RawValue, outcome: Result<Outcome, Cancelled>) {
         let id = id.get();
         match outcome {
-            Ok(Outcome::Result(result)) => self.out.send(&wire::response(id, &result)),
+            Ok(Outcome::Result(result) | Outcome::InputRequired(result)) => {
+                self.out.send(&wire::response(id, &result));
+            }
             Ok(Outcome::Twice(first, second)) => {
                 let both = [wire::response(id, &first), wire::response(id, &second)];
                 self.out.send_all(&both);
@@ -218,13 +316,13 @@ impl Server {
         }
     }
 
-    /// Asks the client all of these (method, raw params) at once and waits for every answer.
+    /// Asks a legacy client all of these at once and waits for every answer.
     ///
     /// When the call is cancelled first, its questions are withdrawn.
     pub(crate) fn ask(
         &self,
         call: &Arc<Call>,
-        questions: &[(&str, String)],
+        questions: &[Question],
     ) -> Result<Vec<Reply>, Cancelled> {
         let ids = self.send_questions(call, questions);
         let replies = call.replies(&ids);
@@ -239,9 +337,9 @@ impl Server {
     }
 
     /// Asks the client something that belongs to no call; the answer goes to `late_replies`.
-    pub(crate) fn ask_outside_any_call(self: &Arc<Self>, method: &str, params: &str) {
+    pub(crate) fn ask_outside_any_call(self: &Arc<Self>, question: Question) {
         let call = Arc::new(Call::default());
-        let ids = self.send_questions(&call, &[(method, params.to_owned())]);
+        let ids = self.send_questions(&call, &[question]);
         let server = Arc::clone(self);
         std::thread::spawn(move || {
             if let Ok(replies) = call.replies(&ids) {
@@ -251,12 +349,12 @@ impl Server {
         });
     }
 
-    fn send_questions(&self, call: &Arc<Call>, questions: &[(&str, String)]) -> Vec<u64> {
+    fn send_questions(&self, call: &Arc<Call>, questions: &[Question]) -> Vec<u64> {
         let mut ids = Vec::new();
         let mut lines = Vec::new();
         {
             let mut table = lock(&self.questions);
-            for (method, params) in questions {
+            for Question { method, params, .. } in questions {
                 // Small integers, which are sure to be ids of the client's requests as well.
                 table.last_id += 1;
                 let id = table.last_id;
@@ -267,14 +365,6 @@ impl Server {
         }
         self.out.send_all(&lines);
         ids
-    }
-
-    /// Sends a log message, unless the client asked for more severe ones only.
-    pub(crate) fn log(&self, level: &str, data: &str) {
-        let severity = legacy::LEVELS.iter().position(|name| *name == level);
-        if severity >= self.session().log_level {
-            self.log_unasked(level, data);
-        }
     }
 
     /// Sends a log message whatever the client asked for; `data` is raw.

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub subscriptions: BTreeSet<String>,
     /// What the `session_state` tool keeps.
     pub stored: String,
+    /// The labels for which `url_first` has named its URL.
+    pub visited: BTreeSet<String>,
     /// Raw answers to questions that were asked outside of any call.
     pub late_replies: Vec<String>,
 }

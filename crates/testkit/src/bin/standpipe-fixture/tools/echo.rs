@@ -24,6 +24,19 @@ pub(super) const TOOLS: &[Tool] = &[
         run: |turn| Ok(object(turn.params.get())),
     },
     Tool {
+        name: "echo_headers",
+        description: "Answers with its arguments; some of them are mirrored into headers on HTTP",
+        input_schema: concat!(
+            r#"{"type":"object","properties":{"#,
+            r#""region":{"type":"string","x-mcp-header":"Region"},"#,
+            r#""priority":{"type":"integer","x-mcp-header":"Priority"},"#,
+            r#""dry":{"type":"boolean","x-mcp-header":"Dry"},"#,
+            r#""where":{"type":"object","properties":{"zone":{"type":"string","x-mcp-header":"Zone"}}},"#,
+            r#""query":{"type":"string"}},"required":["region"]}"#
+        ),
+        run: |turn| Ok(text(turn.raw_arguments)),
+    },
+    Tool {
         name: "delay",
         description: "Waits and answers with the text",
         input_schema: r#"{"type":"object","properties":{"ms":{"type":"integer","minimum":0},"text":{"type":"string"}},"required":["ms","text"]}"#,

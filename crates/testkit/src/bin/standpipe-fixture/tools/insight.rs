@@ -3,10 +3,10 @@
 //! Owns the form in which that is told.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use standpipe_testkit::wire::quote;
 
 use super::{NO_ARGUMENTS, Stop, Tool, Turn, object, text, tool_error};
+use crate::asking::raw_or_null;
 use crate::legacy::LEVELS;
 use crate::server::Outcome;
 
@@ -42,7 +42,7 @@ pub(super) const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "settings",
-        description: "What the handshake agreed on and what was set since",
+        description: "What the handshake, or the request itself, says of the client, and what was set since",
         input_schema: NO_ARGUMENTS,
         run: |turn| Ok(settings(turn)),
     },
@@ -93,14 +93,25 @@ pub(super) const TOOLS: &[Tool] = &[
 ];
 
 fn settings(turn: &Turn<'_>) -> Outcome {
+    let subscriptions = list(turn.server.subscriptions().iter().map(|uri| quote(uri)));
     let session = turn.server.session();
-    let raw = |value: &Option<Box<RawValue>>| {
-        value.as_ref().map_or("null", |value| value.get()).to_owned()
+    let (version, capabilities, client, level) = match turn.caller.modern {
+        Some(request) => (
+            Some("2026-07-28"),
+            Some(&*request.capabilities),
+            request.client_info.as_deref(),
+            request.log_level,
+        ),
+        None => (
+            session.version,
+            session.capabilities.as_deref(),
+            session.client_info.as_deref(),
+            session.log_level,
+        ),
     };
-    let version = session.version.map_or("null".to_owned(), quote);
-    let level = session.log_level.map_or("null".to_owned(), |index| quote(LEVELS[index]));
-    let subscriptions = list(session.subscriptions.iter().map(|uri| quote(uri)));
-    let (capabilities, client) = (raw(&session.capabilities), raw(&session.client_info));
+    let version = version.map_or("null".to_owned(), quote);
+    let level = level.map_or("null".to_owned(), |index| quote(LEVELS[index]));
+    let (capabilities, client) = (raw_or_null(capabilities), raw_or_null(client));
     object(&format!(
         r#"{{"protocolVersion":{version},"clientInfo":{client},"capabilities":{capabilities},"logLevel":{level},"subscriptions":{subscriptions}}}"#
     ))

@@ -9,6 +9,7 @@ mod insight;
 mod mischief;
 mod notices;
 mod questions;
+mod rounds;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use standpipe_testkit::wire::quote;
 
+use crate::asking::{Caller, Question, State, Stop};
 use crate::call::{Call, Cancelled, Reply};
-use crate::legacy::invalid_params;
+use crate::offer::invalid_params;
 use crate::server::{Outcome, Server};
 
 /// A tool.
@@ -36,36 +38,30 @@ const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Every tool, in the order of `tools/list`.
 fn all() -> impl Iterator<Item = &'static Tool> {
-    [content::TOOLS, questions::TOOLS, notices::TOOLS, echo::TOOLS, insight::TOOLS, mischief::TOOLS]
-        .into_iter()
-        .flatten()
+    [
+        content::TOOLS,
+        questions::TOOLS,
+        rounds::TOOLS,
+        notices::TOOLS,
+        echo::TOOLS,
+        insight::TOOLS,
+        mischief::TOOLS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// One call of one tool.
 struct Turn<'a> {
     server: &'a Arc<Server>,
     call: &'a Arc<Call>,
+    caller: Caller<'a>,
     /// The raw parameters of `tools/call`.
     params: &'a RawValue,
     /// The raw arguments; `{}` where there are none.
     raw_arguments: &'a str,
     /// The raw progress token.
     progress_token: Option<&'a RawValue>,
-}
-
-/// Why a tool ends without an outcome of its own.
-#[derive(Debug)]
-enum Stop {
-    /// The call was cancelled.
-    Cancelled,
-    /// The arguments make no sense.
-    Arguments(serde_json::Error),
-}
-
-impl From<Cancelled> for Stop {
-    fn from(Cancelled: Cancelled) -> Self {
-        Self::Cancelled
-    }
 }
 
 impl Turn<'_> {
@@ -79,9 +75,9 @@ impl Turn<'_> {
         Ok(self.call.nap(Duration::from_millis(milliseconds))?)
     }
 
-    /// Asks the client, all questions at once.
-    fn ask(&self, questions: &[(&str, String)]) -> Result<Vec<Reply>, Stop> {
-        Ok(self.server.ask(self.call, questions)?)
+    /// Asks the client, all questions at once; in 2026-07-28 with a state of our own.
+    fn ask(&self, questions: &[Question]) -> Result<Vec<Reply>, Stop> {
+        self.caller.ask(questions, State::Kept)
     }
 }
 
@@ -99,11 +95,7 @@ pub(crate) fn list() -> String {
 }
 
 /// Answers `tools/call`.
-pub(crate) fn call(
-    server: &Arc<Server>,
-    call: &Arc<Call>,
-    params: Option<&RawValue>,
-) -> Result<Outcome, Cancelled> {
+pub(crate) fn call(caller: Caller<'_>, params: Option<&RawValue>) -> Result<Outcome, Cancelled> {
     #[derive(Deserialize)]
     struct Params<'a> {
         name: String,
@@ -128,17 +120,24 @@ pub(crate) fn call(
         return Ok(Outcome::Error { code: -32602, message, data: None });
     };
     let turn = Turn {
-        server,
-        call,
+        server: caller.server,
+        call: caller.call,
+        caller,
         params,
         raw_arguments: read.arguments.map_or("{}", RawValue::get),
         progress_token: read.meta.and_then(|meta| meta.progress_token),
     };
     match (tool.run)(&turn) {
-        Ok(outcome) => Ok(outcome),
-        Err(Stop::Arguments(error)) => Ok(invalid_params(&error)),
-        Err(Stop::Cancelled) => Err(Cancelled),
+        // Before 2026-07-28 there is no code for it, and the model is told.
+        Err(Stop::Undeclared(capability)) if caller.modern.is_none() => {
+            Ok(tool_error(&undeclared(capability)))
+        }
+        outcome => outcome.or_else(|stop| caller.stopped(stop)),
     }
+}
+
+fn undeclared(capability: &str) -> String {
+    format!("The client did not declare the {capability} capability")
 }
 
 /// A result of raw content items.

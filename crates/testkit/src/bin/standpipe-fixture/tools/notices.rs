@@ -7,6 +7,7 @@ use standpipe_testkit::wire::{self, quote};
 
 use super::echo::filler;
 use super::{NO_ARGUMENTS, Stop, Tool, Turn, text, tool_error};
+use crate::modern::Topic;
 use crate::server::Outcome;
 
 pub(super) const TOOLS: &[Tool] = &[
@@ -15,12 +16,21 @@ pub(super) const TOOLS: &[Tool] = &[
         description: "Logs three messages while it runs",
         input_schema: NO_ARGUMENTS,
         run: |turn| {
-            turn.server.log("info", &quote("Tool execution started"));
+            turn.caller.log("info", &quote("Tool execution started"));
             turn.nap(50)?;
-            turn.server.log("info", &quote("Tool processing data"));
+            turn.caller.log("info", &quote("Tool processing data"));
             turn.nap(50)?;
-            turn.server.log("info", &quote("Tool execution completed"));
+            turn.caller.log("info", &quote("Tool execution completed"));
             Ok(text("Tool with logging executed successfully"))
+        },
+    },
+    Tool {
+        name: "test_logging_tool",
+        description: "Logs a message whether or not anyone wants one, as some published servers do",
+        input_schema: NO_ARGUMENTS,
+        run: |turn| {
+            turn.server.log_unasked("info", &quote("Logged unasked"));
+            Ok(text("Logging evaluated"))
         },
     },
     Tool {
@@ -73,9 +83,40 @@ pub(super) const TOOLS: &[Tool] = &[
             if !matches!(which.as_str(), "tools" | "prompts" | "resources") {
                 return Ok(tool_error(&format!("there is no list of {which}")));
             }
-            let method = format!("notifications/{which}/list_changed");
-            turn.server.out.send(&wire::notification(&method, ""));
+            turn.server.announce(Topic::List(&which), false);
             Ok(text(&format!("announced {which}")))
+        },
+    },
+    Tool {
+        name: "test_trigger_tool_change",
+        description: "Announces that the list of tools has changed",
+        input_schema: NO_ARGUMENTS,
+        run: |turn| {
+            turn.server.announce(Topic::List("tools"), false);
+            Ok(text("Mutation triggered"))
+        },
+    },
+    Tool {
+        name: "test_trigger_prompt_change",
+        description: "Announces that the list of prompts has changed",
+        input_schema: NO_ARGUMENTS,
+        run: |turn| {
+            turn.server.announce(Topic::List("prompts"), false);
+            Ok(text("Mutation triggered"))
+        },
+    },
+    Tool {
+        name: "end_listening",
+        description: "Ends every subscriptions/listen: with a result, or by cancelling it",
+        input_schema: r#"{"type":"object","properties":{"how":{"type":"string","enum":["result","cancelled"]}},"required":["how"]}"#,
+        run: |turn| {
+            #[derive(Deserialize)]
+            struct Arguments {
+                how: String,
+            }
+            let Arguments { how } = turn.arguments()?;
+            turn.server.end_listening(how == "result");
+            Ok(text("ended"))
         },
     },
     Tool {
@@ -90,9 +131,9 @@ pub(super) const TOOLS: &[Tool] = &[
                 force: bool,
             }
             let Arguments { uri, force } = turn.arguments()?;
-            let subscribed = turn.server.session().subscriptions.contains(&uri);
+            let subscribed = turn.server.subscriptions().contains(&uri);
             if subscribed || force {
-                turn.server.out.send(&updated(&uri));
+                turn.server.announce(Topic::Resource(&uri), force);
             }
             Ok(text(if subscribed { "subscribed" } else { "not subscribed" }))
         },
@@ -106,7 +147,7 @@ pub(super) const TOOLS: &[Tool] = &[
 ];
 
 /// Sends one progress notification, if the caller gave a token.
-fn progress(turn: &Turn<'_>, done: u64, total: u64) {
+pub(super) fn progress(turn: &Turn<'_>, done: u64, total: u64) {
     let Some(token) = turn.progress_token else {
         return;
     };
@@ -115,11 +156,6 @@ fn progress(turn: &Turn<'_>, done: u64, total: u64) {
         token.get()
     );
     turn.server.out.send(&wire::notification("notifications/progress", &params));
-}
-
-fn updated(uri: &str) -> String {
-    let params = format!(r#"{{"uri":{}}}"#, quote(uri));
-    wire::notification("notifications/resources/updated", &params)
 }
 
 fn log(turn: &Turn<'_>) -> Result<Outcome, Stop> {
@@ -137,7 +173,7 @@ fn log(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         if unasked {
             turn.server.log_unasked(&level, &data);
         } else {
-            turn.server.log(&level, &data);
+            turn.caller.log(&level, &data);
         }
     }
     Ok(text("logged"))
@@ -158,10 +194,8 @@ fn flood(turn: &Turn<'_>) -> Result<Outcome, Stop> {
     for done in 1..=count {
         match kind.as_deref() {
             None | Some("message") => turn.server.log_unasked("info", &data),
-            Some("updated") => turn.server.out.send(&updated(&uri)),
-            Some("list_changed") => {
-                turn.server.out.send(&wire::notification("notifications/tools/list_changed", ""));
-            }
+            Some("updated") => turn.server.announce(Topic::Resource(&uri), true),
+            Some("list_changed") => turn.server.announce(Topic::List("tools"), false),
             Some("progress") => progress(turn, done, count),
             Some(other) => return Ok(tool_error(&format!("there is no flood of {other}"))),
         }

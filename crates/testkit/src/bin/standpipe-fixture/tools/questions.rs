@@ -6,13 +6,14 @@
 use serde::Deserialize;
 use standpipe_testkit::wire::{self, quote};
 
-use super::{NO_ARGUMENTS, Stop, Tool, Turn, text, text_item, tool_error};
+use super::{NO_ARGUMENTS, Stop, Tool, Turn, text, text_item, tool_error, undeclared};
+use crate::asking::{Question, State};
 use crate::call::Reply;
 use crate::server::Outcome;
 
-const ELICITATION: &str = "elicitation/create";
-const SAMPLING: &str = "sampling/createMessage";
-const ROOTS: &str = "roots/list";
+pub(super) const ELICITATION: &str = "elicitation/create";
+pub(super) const SAMPLING: &str = "sampling/createMessage";
+pub(super) const ROOTS: &str = "roots/list";
 
 const USER_SCHEMA: &str = r#"{"type":"object","properties":{"username":{"type":"string","description":"User's response"},"email":{"type":"string","description":"User's email address"}},"required":["username","email"]}"#;
 
@@ -84,7 +85,28 @@ pub(super) const TOOLS: &[Tool] = &[
         name: "test_multiple_inputs",
         description: "Asks the user, the model and for roots, all at once",
         input_schema: NO_ARGUMENTS,
-        run: multiple,
+        run: |turn| {
+            let questions = vec![
+                Question {
+                    key: "user_name",
+                    method: ELICITATION,
+                    params: elicitation("What is your name?", USER_SCHEMA),
+                },
+                Question {
+                    key: "capital",
+                    method: SAMPLING,
+                    params: sampling("What is the capital of France?"),
+                },
+                Question { key: "client_roots", method: ROOTS, params: String::new() },
+            ];
+            several(turn, questions, State::Kept)
+        },
+    },
+    Tool {
+        name: "url_first",
+        description: "Fails with -32042 until the URL of this label has been visited, that is once",
+        input_schema: r#"{"type":"object","properties":{"label":{"type":"string"}},"required":["label"]}"#,
+        run: url_first,
     },
     Tool {
         name: "ask",
@@ -102,14 +124,11 @@ struct Message {
 /// Asks one question and answers with what `describe` makes of the raw result.
 fn one(
     turn: &Turn<'_>,
-    method: &str,
+    method: &'static str,
     params: String,
     describe: impl FnOnce(&str) -> String,
 ) -> Result<Outcome, Stop> {
-    if let Some(refusal) = missing(turn, method) {
-        return Ok(tool_error(&refusal));
-    }
-    let replies = turn.ask(&[(method, params)])?;
+    let replies = turn.ask(&[Question { key: "answer", method, params }])?;
     Ok(match replies.first() {
         Some(Reply::Result(raw)) => text(&describe(raw.get())),
         Some(Reply::Error(raw)) => tool_error(&format!("{method} was refused: {raw}")),
@@ -117,26 +136,28 @@ fn one(
     })
 }
 
-/// Asks all three kinds of question in one write; what is refused is reported beside the rest.
-fn multiple(turn: &Turn<'_>) -> Result<Outcome, Stop> {
-    let wanted = [
-        (ELICITATION, elicitation("What is your name?", USER_SCHEMA)),
-        (SAMPLING, sampling("What is the capital of France?")),
-        (ROOTS, String::new()),
-    ];
+/// Asks these, those that the client can answer, in one write; what is refused is reported beside
+/// the rest.
+pub(super) fn several(
+    turn: &Turn<'_>,
+    questions: Vec<Question>,
+    state: State,
+) -> Result<Outcome, Stop> {
     let (askable, lacking): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|(method, _)| missing(turn, method).is_none());
+        questions.into_iter().partition(|question| turn.caller.lacking(question.method).is_none());
     let mut items: Vec<String> = lacking
         .iter()
-        .filter_map(|(method, _)| missing(turn, method))
-        .map(|refusal| text_item(&refusal))
+        .filter_map(|question| turn.caller.lacking(question.method))
+        .map(|capability| text_item(&undeclared(capability)))
         .collect();
     if askable.is_empty() {
-        return Ok(tool_error("The client declared none of elicitation, sampling and roots"));
+        // Any one of them would do, so the first one is named.
+        let capability = lacking.first().and_then(|one| turn.caller.lacking(one.method));
+        return Err(Stop::Undeclared(capability.unwrap_or("elicitation")));
     }
-    let replies = turn.ask(&askable)?;
+    let replies = turn.caller.ask(&askable, state)?;
     let answered = replies.iter().any(|reply| matches!(reply, Reply::Result(_)));
-    items.extend(askable.iter().zip(&replies).map(|((method, _), reply)| {
+    items.extend(askable.iter().zip(&replies).map(|(Question { method, .. }, reply)| {
         let verb = if matches!(reply, Reply::Result(_)) { "answered" } else { "refused" };
         text_item(&format!("{method} {verb}: {}", reply.raw()))
     }));
@@ -161,18 +182,22 @@ fn ask(turn: &Turn<'_>) -> Result<Outcome, Stop> {
         "elicitation" => (ELICITATION, elicitation(message, USER_SCHEMA)),
         "sampling" => (SAMPLING, sampling(message)),
         "roots" => (ROOTS, String::new()),
-        "url" => (ELICITATION, url_elicitation(message)),
+        "url" => (ELICITATION, url_elicitation(turn, message)),
         "ping" => ("ping", String::new()),
         other => return Ok(tool_error(&format!("there is no question {other}"))),
     };
-    if let Some(refusal) = missing(turn, method).filter(|_| !force) {
-        return Ok(tool_error(&refusal));
+    if turn.caller.modern.is_some() && (after_answer || kind == "ping") {
+        return Ok(tool_error("2026-07-28 has no such question"));
+    }
+    let question = Question { key: "answer", method, params };
+    if let Some(capability) = turn.caller.lacking(method).filter(|_| !force) {
+        return Err(Stop::Undeclared(capability));
     }
     if after_answer {
-        return Ok(ask_afterwards(turn, method, params));
+        return Ok(ask_afterwards(turn, question));
     }
-    let replies = turn.ask(&[(method, params)])?;
-    if kind == "url" {
+    let replies = turn.caller.ask_unchecked(&[question], State::Kept)?;
+    if kind == "url" && turn.caller.modern.is_none() {
         let done = r#"{"elicitationId":"elicitation-1"}"#;
         turn.server.out.send(&wire::notification("notifications/elicitation/complete", done));
     }
@@ -183,44 +208,55 @@ fn ask(turn: &Turn<'_>) -> Result<Outcome, Stop> {
     })
 }
 
+/// The error of 2025-11-25 that names a URL to visit first; in 2026-07-28 that is a question.
+fn url_first(turn: &Turn<'_>) -> Result<Outcome, Stop> {
+    #[derive(Deserialize)]
+    struct Arguments {
+        label: String,
+    }
+    let Arguments { label } = turn.arguments()?;
+    let params = url_elicitation(turn, "Please visit this page first");
+    if turn.caller.modern.is_some() {
+        let question = Question { key: "visit", method: ELICITATION, params };
+        turn.ask(&[question])?;
+        return Ok(text(&format!("{label} may go on")));
+    }
+    if turn.server.session().visited.insert(label.clone()) {
+        return Ok(Outcome::Error {
+            code: -32042,
+            message: "This request requires a visit".to_owned(),
+            data: Some(format!(r#"{{"elicitations":[{params}]}}"#)),
+        });
+    }
+    Ok(text(&format!("{label} may go on")))
+}
+
 /// Answers first and asks then, so that the question belongs to no call.
-fn ask_afterwards(turn: &Turn<'_>, method: &'static str, params: String) -> Outcome {
+fn ask_afterwards(turn: &Turn<'_>, question: Question) -> Outcome {
     let (server, call) = (turn.server.clone(), turn.call.clone());
     std::thread::spawn(move || {
         call.closed();
-        server.ask_outside_any_call(method, &params);
+        server.ask_outside_any_call(question);
     });
     text("the question follows this answer")
 }
 
-/// Why the client cannot be asked this, if so.
-fn missing(turn: &Turn<'_>, method: &str) -> Option<String> {
-    let askable = turn.server.session().askable;
-    let (declared, capability) = match method {
-        ELICITATION => (askable.elicitation, "elicitation"),
-        SAMPLING => (askable.sampling, "sampling"),
-        ROOTS => (askable.roots, "roots"),
-        _ => return None,
-    };
-    (!declared).then(|| format!("The client did not declare the {capability} capability"))
-}
-
-fn sampling(prompt: &str) -> String {
+pub(super) fn sampling(prompt: &str) -> String {
     let prompt = quote(prompt);
     format!(
         r#"{{"messages":[{{"role":"user","content":{{"type":"text","text":{prompt}}}}}],"maxTokens":100}}"#
     )
 }
 
-fn elicitation(message: &str, schema: &str) -> String {
+pub(super) fn elicitation(message: &str, schema: &str) -> String {
     format!(r#"{{"message":{},"requestedSchema":{schema}}}"#, quote(message))
 }
 
-fn url_elicitation(message: &str) -> String {
+fn url_elicitation(turn: &Turn<'_>, message: &str) -> String {
     let message = quote(message);
-    format!(
-        r#"{{"mode":"url","message":{message},"elicitationId":"elicitation-1","url":"https://example.com/consent"}}"#
-    )
+    // Only the revisions before tell of its completion, by this id.
+    let id = if turn.caller.modern.is_none() { r#""elicitationId":"elicitation-1","# } else { "" };
+    format!(r#"{{"mode":"url","message":{message},{id}"url":"https://example.com/consent"}}"#)
 }
 
 /// The text of a sampling result, or the whole of it where there is none.
