@@ -259,6 +259,7 @@ impl Registry {
         let settings = GateSettings {
             start_timeout: spec.timeouts.start,
             max_message_bytes: spec.limits.max_message_bytes,
+            question_timeout: spec.timeouts.question,
         };
         let (gate, keeper): (Gate, _) = gate(&name, settings);
         let (commands_to, commands) = mpsc::channel(COMMAND_QUEUE);

@@ -40,6 +40,8 @@ pub struct GateSettings {
     pub start_timeout: Duration,
     /// The longest message the service takes, in bytes.
     pub max_message_bytes: usize,
+    /// How long a client has to answer what it was asked.
+    pub question_timeout: Duration,
 }
 
 /// The callers' end. Cheap to clone.

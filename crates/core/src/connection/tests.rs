@@ -16,7 +16,11 @@ use crate::message::{Id, Message, RawJson, Request, Response};
 use crate::protocol::{ClientCapabilities, ProtocolVersion};
 
 fn settings() -> GateSettings {
-    GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: 1000 }
+    GateSettings {
+        start_timeout: Duration::from_mins(1),
+        max_message_bytes: 1000,
+        question_timeout: Duration::from_mins(5),
+    }
 }
 
 fn session() -> Arc<Session> {

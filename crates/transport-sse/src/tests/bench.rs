@@ -137,8 +137,11 @@ impl Bench {
 }
 
 pub(super) fn route(metrics: &Arc<Metrics>, service: &str) -> (Route, GateKeeper) {
-    let settings =
-        GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: MAX_MESSAGE };
+    let settings = GateSettings {
+        start_timeout: Duration::from_mins(1),
+        max_message_bytes: MAX_MESSAGE,
+        question_timeout: Duration::from_mins(5),
+    };
     let (gate, keeper) = gate(&service.into(), settings);
     let id: ServiceId = service.parse().unwrap();
     let metrics = metrics.service(&id);

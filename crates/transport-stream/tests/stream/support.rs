@@ -118,8 +118,11 @@ impl World {
 
 pub(crate) fn service(name: &str, metrics: &Arc<Metrics>) -> (Route, GateKeeper, Child) {
     let id: Arc<str> = name.into();
-    let settings =
-        GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: MAX_MESSAGE };
+    let settings = GateSettings {
+        start_timeout: Duration::from_mins(1),
+        max_message_bytes: MAX_MESSAGE,
+        question_timeout: Duration::from_mins(5),
+    };
     let (gate, keeper) = gate(&id, settings);
     let (sender, deliveries) = inbox(&id, InboxLimits::for_messages_of(MAX_MESSAGE));
     keeper.set(GateState::Open(sender));

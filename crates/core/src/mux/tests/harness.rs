@@ -62,8 +62,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let settings =
-            GateSettings { start_timeout: Duration::from_mins(1), max_message_bytes: 64 * 1024 };
+        let settings = GateSettings {
+            start_timeout: Duration::from_mins(1),
+            max_message_bytes: 64 * 1024,
+            question_timeout: QUESTION_TIMEOUT,
+        };
         let (gate, keeper) = gate(&"svc".into(), settings);
         let learnt = Arc::clone(gate.learnt());
         let (held, bodies) = (Budget::new(64 << 20), Budget::new(64 << 20));
