@@ -28,6 +28,8 @@ use crate::stderr::{StderrTail, drain};
 use crate::terminate::{StopLadder, Termination};
 pub(crate) use ended::Ended;
 use ended::Finish;
+#[cfg(test)]
+pub(crate) use launcher::Later;
 pub(crate) use launcher::{Launcher, Newborn, Processes, Running};
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;

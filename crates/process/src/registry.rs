@@ -99,6 +99,12 @@ impl Registry {
         }
     }
 
+    /// The same, with children that `launcher` starts.
+    #[cfg(test)]
+    pub(crate) fn launching_with(self, launcher: Arc<dyn Launcher>) -> Self {
+        Self { launcher, ..self }
+    }
+
     /// The service described by `spec` in a file: the one that is known under its name already,
     /// else a new one. Nothing is started before somebody asks for it.
     pub fn ensure(&self, spec: ServiceSpec) -> Service {

@@ -15,6 +15,8 @@ mod probe;
 mod publish;
 mod side;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -115,6 +115,7 @@ impl Supervisor {
             }
         }
         if let Some(why) = self.refusal.clone() {
+            self.refuse_queue(&why);
             self.refuse_held(why);
         }
     }
@@ -210,7 +211,8 @@ impl Supervisor {
         self.demanded();
     }
 
-    fn refuse_held(&mut self, why: FaultKind) {
+    /// Tells those who wait for a start why there is none now.
+    pub(super) fn refuse_held(&mut self, why: FaultKind) {
         let fault = self.fault(why);
         for (input, _) in self.held.drain(..) {
             input.refuse(&fault);

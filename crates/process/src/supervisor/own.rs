@@ -150,6 +150,11 @@ impl Supervisor {
                 self.pause(gate, at);
             }
         }
+        // Sessions that wait for room are no exception: a place that becomes free is no reason to
+        // start anything before its time.
+        if let Some(why) = self.refusal.clone() {
+            self.refuse_held(why);
+        }
     }
 
     pub(super) fn own_ended(&mut self, key: InstanceKey) {

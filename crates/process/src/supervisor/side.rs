@@ -58,8 +58,21 @@ impl Supervisor {
         if self.refuses() {
             return input.refuse(&self.fault(FaultKind::Draining));
         }
+        // The call was on its way when the main process failed. What may not be started itself needs
+        // no process beside it. While it drains, calls may still end.
+        if let Some(why) = self.refusal.clone().filter(|_| self.halt.is_none()) {
+            return input.refuse(&self.fault(why));
+        }
         self.queue.push_back((input, Instant::now()));
         self.serve_queue();
+    }
+
+    /// Tells those that wait why nothing is started now.
+    pub(super) fn refuse_queue(&mut self, why: &FaultKind) {
+        let fault = self.fault(why.clone());
+        for (input, _) in self.queue.drain(..) {
+            input.refuse(&fault);
+        }
     }
 
     /// Gives those that wait a process, as far as there are any, in the order in which they came.
