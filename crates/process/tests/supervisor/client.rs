@@ -15,8 +15,12 @@ use tokio::time::timeout;
 
 use crate::world::PATIENCE;
 
-pub(crate) const SILENT: ClientCapabilities =
-    ClientCapabilities { sampling: false, elicitation: false, elicitation_url: false, roots: false };
+pub(crate) const SILENT: ClientCapabilities = ClientCapabilities {
+    sampling: false,
+    elicitation: false,
+    elicitation_url: false,
+    roots: false,
+};
 pub(crate) const ASKABLE: ClientCapabilities =
     ClientCapabilities { sampling: true, elicitation: true, elicitation_url: true, roots: true };
 

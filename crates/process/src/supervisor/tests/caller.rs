@@ -42,8 +42,12 @@ impl Caller {
     /// A client that has not said anything yet, and can be asked.
     pub(super) fn new(service: &Service, number: usize) -> Arc<Self> {
         let (outlet, stream) = stream();
-        let capabilities = ClientCapabilities { sampling: true, elicitation: true, roots: false };
-        let profile = SessionProfile { version: ProtocolVersion::V2025_06_18, capabilities };
+        let capabilities = ClientCapabilities {
+            sampling: true,
+            elicitation: true,
+            ..ClientCapabilities::default()
+        };
+        let profile = SessionProfile::new(ProtocolVersion::V2025_06_18, capabilities);
         let session = Session::new(service.gate().clone(), profile, outlet);
         Arc::new(Self { session, number, next: AtomicU64::new(1), _stream: stream })
     }
