@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Supervisor;
-use super::table::Held;
+use super::table::{Held, Kind};
 use crate::instance::Control;
 use crate::life::StopReason;
 use crate::terminate::StopLadder;
@@ -102,11 +102,26 @@ impl Supervisor {
             // Who waited for a start has been told to try again. Who comes from now on is a client
             // of before: it is to begin anew, with the successor if there is one.
             self.set_gate(GateState::Refusing { why: FaultKind::Removed, until: None });
+            self.end_unused_own();
         }
         let is_over = self.drains_until().is_some_and(|until| until <= now);
         if is_over || !(waits || self.instances.values().any(busy)) {
             self.halt(Halt::End, SHUTDOWN_LADDER);
             self.refuse_waiting();
+        }
+    }
+
+    /// A session with a process of its own does not come to the gate any more: it is to begin anew as
+    /// soon as none of its own calls is open, whatever the others do.
+    fn end_unused_own(&self) {
+        for held in self.instances.values().filter(|held| !held.is_leaving()) {
+            if let Kind::Own(session) = &held.kind
+                && held.activity().open_calls() == 0
+                && held.waiting.is_empty()
+            {
+                held.stop(StopReason::Asked(StopLadder::default()));
+                session.end();
+            }
         }
     }
 

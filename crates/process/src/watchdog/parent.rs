@@ -114,9 +114,11 @@ impl Parent {
     }
 
     /// What a process sent to us was meant for Standpipe. What the kernel sent, the terminal's
-    /// signals above all, went to the whole group and so to Standpipe as well.
+    /// signals above all, went to the whole group and so to Standpipe as well; but that the
+    /// terminal is gone it tells the session's leader alone, which we may be.
     fn pass_on(&self, signal: &libc::signalfd_siginfo) {
-        let by_kernel = signal.ssi_code > 0;
+        let is_hangup = signal.ssi_signo == libc::SIGHUP.unsigned_abs();
+        let by_kernel = signal.ssi_code > 0 && !is_hangup;
         let by_inner = i32::try_from(signal.ssi_pid) == Ok(self.inner);
         if !by_kernel && !by_inner && signal.ssi_signo != libc::SIGCHLD.unsigned_abs() {
             raw::send(self.inner, signal.ssi_signo);

@@ -1,0 +1,9 @@
+//! Hot reload: the real binary, real files, real children.
+
+#![cfg(target_os = "linux")]
+
+mod hangup;
+mod household;
+mod signalled;
+mod support;
+mod watched;
