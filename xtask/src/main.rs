@@ -9,6 +9,7 @@ mod checks;
 mod command;
 mod conformance;
 mod install;
+mod soak;
 mod suites;
 mod tally;
 mod tidy;
@@ -25,7 +26,9 @@ cargo xtask TASK
   ci              all of `test`, then documentation, release build and the end-to-end suites
   tidy            the rules of this repository that no compiler checks
   install         fetch what the end-to-end suites need into target/e2e
-  e2e [SUITE...]  run the end-to-end suites, or only those named";
+  e2e [SUITE...]  run the end-to-end suites, or only those named
+  soak [--minutes N | --seconds N] [--seed S]
+                  clients of every kind while processes are killed, and the figures of it";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Some("tidy") if rest.is_empty() => tidy::run(&mut tally),
         Some("install") if rest.is_empty() => install::run().map(|()| tally.pass()),
         Some("e2e") => suites::run(&rest, &mut tally),
+        Some("soak") => soak::task(&rest, &mut tally),
         _ => {
             println!("{USAGE}\n\nsuites: {}", suites::names().join(", "));
             return ExitCode::from(64);

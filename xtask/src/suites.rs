@@ -16,6 +16,7 @@ use anyhow::bail;
 use crate::command::{self, End};
 use crate::conformance;
 use crate::install;
+use crate::soak;
 use crate::tally::{self, Tally, Verdict};
 use crate::workspace;
 
@@ -29,6 +30,8 @@ enum Run {
     Script,
     /// The official conformance suite, which has a form of its own.
     Conformance,
+    /// The driver that kills processes under load.
+    Soak,
 }
 
 /// One suite.
@@ -42,6 +45,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "differential", run: Run::Script },
     Suite { name: "interactive", run: Run::Script },
     Suite { name: "crossed", run: Run::Script },
+    Suite { name: "soak", run: Run::Soak },
 ];
 
 /// The programs under test.
@@ -54,6 +58,8 @@ pub(crate) struct Built {
     pub(crate) nasty: PathBuf,
     /// The driver that speaks with the Rust SDK, as the scripts drive the others.
     pub(crate) rmcp_driver: PathBuf,
+    /// The driver that soaks.
+    pub(crate) soak: PathBuf,
 }
 
 /// The suites by name, in the order in which they run.
@@ -76,6 +82,7 @@ pub(crate) fn run(wanted: &[String], tally: &mut Tally) -> anyhow::Result<()> {
         let result = match suite.run {
             Run::Script => script(suite.name, &built, tally),
             Run::Conformance => conformance::run(&built, tally),
+            Run::Soak => soak::suite(&built, tally),
         };
         if let Err(error) = result {
             println!("    FAILED: {error:#}");
@@ -98,7 +105,7 @@ fn choose(wanted: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
 }
 
 /// The builds the suites need; `None` when one failed, which is counted.
-fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
+pub(crate) fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
     let before = tally.failed();
     command::step(
         "release build",
@@ -115,12 +122,13 @@ fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
     // Apart, and not optimised: with it in one build the product would get the features that only
     // tests ask for, and the tests have just built all of it.
     command::step(
-        "client driver",
+        "drivers",
         workspace::cargo().args([
             "build",
             "--locked",
             "--package=standpipe",
             "--example=rmcp_driver",
+            "--example=soak",
         ]),
         tally,
     );
@@ -129,11 +137,13 @@ fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
     }
     let target = workspace::target_dir()?;
     let folder = target.join("release");
+    let drivers = target.join("debug").join("examples");
     Ok(Some(Built {
         standpipe: folder.join("standpipe"),
         fixture: folder.join("standpipe-fixture"),
         nasty: folder.join("standpipe-nasty"),
-        rmcp_driver: target.join("debug").join("examples").join("rmcp_driver"),
+        rmcp_driver: drivers.join("rmcp_driver"),
+        soak: drivers.join("soak"),
     }))
 }
 

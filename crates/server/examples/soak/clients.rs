@@ -1,0 +1,305 @@
+//! The clients: they come, call, misbehave and go, until the soak is over.
+//!
+//! Owns what a client does next. Must not know how a message is carried.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::calls::{Call, Caller, Kind};
+use crate::dice::Dice;
+use crate::ledger::{Ledger, Wire};
+use crate::targets::{Target, Targets};
+use crate::verdict::{Breach, Fault, Judged, Verdict};
+use crate::{events, sse, stream};
+
+/// Clients of Streamable HTTP at the same time.
+const STREAM_CLIENTS: u64 = 28;
+
+/// Clients of HTTP+SSE at the same time.
+const SSE_CLIENTS: u64 = 14;
+
+/// A client that was told to come back later does so after this.
+const AWAY: Duration = Duration::from_millis(150);
+
+/// Everything that the actors of a soak share.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) base: String,
+    pub(crate) targets: Targets,
+    pub(crate) ledger: Ledger,
+    pub(crate) seed: u64,
+    /// No more sessions are begun.
+    closing: AtomicBool,
+    /// Sessions may be left behind, for Standpipe to find out.
+    careless: AtomicBool,
+}
+
+impl World {
+    pub(crate) const fn new(base: String, targets: Targets, ledger: Ledger, seed: u64) -> Self {
+        let (closing, careless) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { base, targets, ledger, seed, closing, careless }
+    }
+
+    /// From now on sessions are begun again.
+    pub(crate) fn open(&self) {
+        self.closing.store(false, Ordering::Relaxed);
+    }
+
+    /// From now on clients may leave sessions behind, or not any more.
+    pub(crate) fn set_careless(&self, careless: bool) {
+        self.careless.store(careless, Ordering::Relaxed);
+    }
+
+    /// Lets clients come for so long, and waits until the last has gone. `first` numbers them, so
+    /// that those of another time make other choices.
+    pub(crate) async fn visit(self: &Arc<Self>, first: u64, length: Duration) {
+        let mut clients = JoinSet::new();
+        for number in first..first + STREAM_CLIENTS + SSE_CLIENTS {
+            let world = Arc::clone(self);
+            let wire = if number < first + STREAM_CLIENTS { Wire::Stream } else { Wire::Sse };
+            clients.spawn(async move { world.client(number, wire).await });
+        }
+        sleep(length).await;
+        self.closing.store(true, Ordering::Relaxed);
+        while let Some(ended) = clients.join_next().await {
+            if let Err(error) = ended {
+                self.ledger.breach(Breach::Lost, &format!("a client of ours broke: {error}"));
+            }
+        }
+    }
+
+    /// Makes a call to every service, and waits for one that was hurt to have come back.
+    ///
+    /// # Errors
+    /// Which one did not answer, and how.
+    pub(crate) async fn everybody_answers(&self) -> Result<(), String> {
+        let mut dice = Dice::of(self.seed, 0);
+        for target in self.targets.iter() {
+            let deadline = Instant::now() + events::PATIENCE;
+            let mut caller = Caller::new(format!("last-{}", target.name));
+            loop {
+                let judged = self.one_answer(target, &mut caller, &mut dice).await;
+                match judged {
+                    Ok(Verdict::Right) => break,
+                    Ok(Verdict::Unavailable | Verdict::Died) if Instant::now() < deadline => {
+                        sleep(AWAY).await;
+                    }
+                    other => return Err(format!("{}: {other:?}", target.name)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn one_answer(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) -> Judged {
+        let url = format!("{}/servers/{}/mcp", self.base, target.name);
+        let session = match stream::Session::open(url, caller.name(), false).await? {
+            Ok(session) => session,
+            Err(verdict) => return Ok(verdict),
+        };
+        let judged = session.call(&caller.call(Kind::Echo, dice)).await;
+        session.close().await?;
+        judged
+    }
+
+    /// Whether no more sessions are begun.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Enters what became of a request. What needs an excuse and has none is a breach.
+    pub(crate) fn enter(
+        &self,
+        wire: Wire,
+        kind: Kind,
+        target: &Target,
+        began: u64,
+        at: Instant,
+        judged: Judged,
+    ) {
+        let judged = judged.and_then(|verdict| {
+            if Targets::excuses(target, verdict, began) {
+                return Ok(verdict);
+            }
+            let seen = format!("{verdict:?}, though nothing was done to the service");
+            Err(Fault::new(Breach::Dishonest, seen))
+        });
+        let judged = judged.map_err(|Fault { breach, seen }| {
+            Fault::new(breach, format!("[{}] {seen}", target.name))
+        });
+        self.ledger.request(wire, kind, at.elapsed(), judged);
+    }
+
+    async fn client(&self, number: u64, wire: Wire) {
+        let mut dice = Dice::of(self.seed, number);
+        let mut visits = 0;
+        while !self.is_closing() {
+            let target = self.targets.to_visit(&mut dice);
+            let mut caller = Caller::new(format!("c{number}v{visits}"));
+            match wire {
+                Wire::Stream => self.stream_visit(target, &mut caller, &mut dice).await,
+                Wire::Sse => self.sse_visit(target, &mut caller, &mut dice).await,
+            }
+            visits += 1;
+        }
+    }
+
+    async fn stream_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
+        let wire = Wire::Stream;
+        let url = format!("{}/servers/{}/mcp", self.base, target.name);
+        let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
+        let (began, at) = (self.targets.now(), Instant::now());
+        let opened = stream::Session::open(url, caller.name(), asks).await;
+        let session = match opened {
+            Ok(Ok(session)) => session,
+            Ok(Err(verdict)) => {
+                self.enter(wire, Kind::Open, target, began, at, Ok(verdict));
+                return sleep(AWAY).await;
+            }
+            Err(fault) => return self.enter(wire, Kind::Open, target, began, at, Err(fault)),
+        };
+        self.enter(wire, Kind::Open, target, began, at, Ok(Verdict::Right));
+        let listening = dice.percent(30).then(|| session.listen());
+        for _ in 0..dice.between(1, 30) {
+            if self.is_closing() {
+                break;
+            }
+            let kind = next_kind(dice, target, asks);
+            let call = caller.call(kind, dice);
+            let (began, at) = (self.targets.now(), Instant::now());
+            let judged = match kind {
+                Kind::Cancel => session.cancel(&call, moment(dice, 80)).await,
+                Kind::Resume => session.resume(&call).await,
+                Kind::Leave => session.leave(&call, moment(dice, 30)).await,
+                _ => session.call(&call).await,
+            };
+            let over = matches!(judged, Ok(Verdict::Over)) || judged.is_err();
+            let later = matches!(judged, Ok(Verdict::Unavailable));
+            self.enter(wire, kind, target, began, at, judged);
+            if over {
+                break;
+            }
+            self.pause(target, later, dice).await;
+        }
+        if !(self.careless.load(Ordering::Relaxed) && dice.percent(15)) {
+            let (began, at) = (self.targets.now(), Instant::now());
+            if let Err(fault) = session.close().await {
+                self.enter(wire, Kind::Open, target, began, at, Err(fault));
+            }
+        }
+        if let Some(listening) = listening {
+            self.heard(target, listening).await;
+        }
+    }
+
+    /// What a listener has heard; it hears no more when the session was left behind.
+    async fn heard(
+        &self,
+        target: &Target,
+        mut listening: tokio::task::JoinHandle<Result<(), Fault>>,
+    ) {
+        let ended = tokio::time::timeout(Duration::from_secs(1), &mut listening).await;
+        listening.abort();
+        if let Ok(Ok(Err(Fault { breach, seen }))) = ended {
+            self.ledger.breach(breach, &format!("[{}] a listener: {seen}", target.name));
+        }
+    }
+
+    async fn sse_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
+        let wire = Wire::Sse;
+        let path = format!("/servers/{}/sse", target.name);
+        let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
+        let (began, at) = (self.targets.now(), Instant::now());
+        let opened = sse::Session::open(&self.base, &path, caller.name(), asks).await;
+        let mut session = match opened {
+            Ok(Ok(session)) => session,
+            Ok(Err(verdict)) => {
+                self.enter(wire, Kind::Open, target, began, at, Ok(verdict));
+                return sleep(AWAY).await;
+            }
+            Err(fault) => return self.enter(wire, Kind::Open, target, began, at, Err(fault)),
+        };
+        self.enter(wire, Kind::Open, target, began, at, Ok(Verdict::Right));
+        for _ in 0..dice.between(1, 12) {
+            if self.is_closing() {
+                return;
+            }
+            let calls: Vec<Call> = (0..dice.between(1, 5))
+                .map(|_| {
+                    let kind = match next_kind(dice, target, asks) {
+                        // Its stream's end is the session's; there is nothing to resume.
+                        Kind::Resume | Kind::Leave => Kind::Delay,
+                        kind => kind,
+                    };
+                    caller.call(kind, dice)
+                })
+                .collect();
+            if dice.percent(3) {
+                // Away in the middle of it: what is open is cancelled.
+                let (began, at) = (self.targets.now(), Instant::now());
+                let left = tokio::time::timeout(moment(dice, 30), session.calls(calls)).await;
+                if left.is_err() {
+                    self.enter(wire, Kind::Leave, target, began, at, Ok(Verdict::Left));
+                }
+                return;
+            }
+            let (began, at) = (self.targets.now(), Instant::now());
+            let (ends, going) = session.calls(calls).await;
+            let mut later = false;
+            for sse::End { kind, judged, took } in ends {
+                later |= matches!(judged, Ok(Verdict::Unavailable));
+                self.enter(wire, kind, target, began, Instant::now() - took, judged);
+            }
+            match going {
+                Ok(sse::Going::On) => self.pause(target, later, dice).await,
+                Ok(sse::Going::Ended) => {
+                    return self.enter(wire, Kind::Open, target, began, at, Ok(Verdict::Over));
+                }
+                Err(fault) => {
+                    return self.enter(wire, Kind::Open, target, began, at, Err(fault));
+                }
+            }
+        }
+    }
+
+    async fn pause(&self, target: &Target, later: bool, dice: &mut Dice) {
+        let pause = if later {
+            AWAY
+        } else if target.idles() && dice.percent(20) && !self.is_closing() {
+            // Long enough for the process to be stopped; the session lives on.
+            Duration::from_millis(1800)
+        } else {
+            moment(dice, 40)
+        };
+        sleep(pause).await;
+    }
+}
+
+fn moment(dice: &mut Dice, most_ms: u64) -> Duration {
+    Duration::from_millis(dice.between(1, most_ms))
+}
+
+/// What a client does next.
+fn next_kind(dice: &mut Dice, target: &Target, asks: bool) -> Kind {
+    if asks && dice.percent(25) {
+        return Kind::Ask;
+    }
+    match dice.below(200) {
+        0..90 => Kind::Echo,
+        90..100 => Kind::Big,
+        100..130 => Kind::Delay,
+        130..145 => Kind::List,
+        145..165 => Kind::Progress,
+        165..175 => Kind::Log,
+        175..185 if !asks => Kind::Cancel,
+        185..187 => Kind::Resume,
+        187..197 => Kind::Leave,
+        // In peace nobody would end them before the end.
+        _ if target.in_peace => Kind::Echo,
+        _ => Kind::Spawn,
+    }
+}
