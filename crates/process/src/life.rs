@@ -146,6 +146,10 @@ pub(crate) async fn live(mut plan: Plan) {
         Err(why) => return never_launched(&plan, why, began).await,
     };
     let Newborn { child, stdin, stdout, stderr } = launched;
+    tracing::info!(
+        service = %plan.spec.id, pid = child.pid(), generation = plan.marker.generation(),
+        "a child was started"
+    );
     plan.tell(Event::Launched(child.pid()));
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();

@@ -4,6 +4,7 @@
 
 mod bad_headers;
 mod bad_input;
+mod cold;
 mod crossed;
 mod death;
 mod isolation;
