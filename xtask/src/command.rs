@@ -62,6 +62,18 @@ pub(crate) fn watched(
     limit: Duration,
     mut line: impl FnMut(&str),
 ) -> anyhow::Result<End> {
+    followed(command, limit, |text| {
+        println!("{text}");
+        line(text);
+    })
+}
+
+/// Like [`watched`], and shows nothing.
+pub(crate) fn followed(
+    command: &mut Command,
+    limit: Duration,
+    mut line: impl FnMut(&str),
+) -> anyhow::Result<End> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -72,10 +84,7 @@ pub(crate) fn watched(
     loop {
         let left = limit.saturating_sub(start.elapsed().unwrap_or_default());
         match lines.recv_timeout(left) {
-            Ok(text) => {
-                println!("{text}");
-                line(&text);
-            }
+            Ok(text) => line(&text),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 stop(child, GRACE)?;
                 return Ok(End::Late);
