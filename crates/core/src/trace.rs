@@ -43,6 +43,8 @@ pub struct Carried {
 
 /// Records what happens to one message. None of its methods may wait.
 pub trait Record: fmt::Debug + Send + Sync {
+    /// Which service it is for.
+    fn service(&self, id: &str);
     /// What the message is. Told as soon as that is known, and told again without harm.
     fn message(&self, message: &Message);
     /// Which session it belongs to, as its client knows it, and at which revision.
@@ -119,23 +121,24 @@ impl Trace {
     }
 }
 
+/// Tells the current request's trace which service it is for.
+pub fn service(id: &str) {
+    tell(|record| record.service(id));
+}
+
 /// Tells the current request's trace what message it carries.
 pub fn message(message: &Message) {
-    // Read in place: this is asked of every request, and mostly nothing is recorded.
-    let _untraced = CURRENT.try_with(|trace| {
-        if let Some(record) = &trace.0 {
-            record.message(message);
-        }
-    });
+    tell(|record| record.message(message));
 }
 
 /// Tells the current request's trace which session the message belongs to.
 pub fn session(id: SessionId, version: ProtocolVersion) {
-    let _untraced = CURRENT.try_with(|trace| {
-        if let Some(record) = &trace.0 {
-            record.session(id, version);
-        }
-    });
+    tell(|record| record.session(id, version));
+}
+
+fn tell(what: impl FnOnce(&dyn Record)) {
+    // Read in place: this is asked of every request, and mostly nothing is recorded.
+    let _untraced = CURRENT.try_with(|trace| trace.0.as_deref().map(what));
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ fn serve(args: &ServeArgs) -> Done {
 /// Serves `only`, or else the services of the configuration, which comes from `origin`.
 fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) -> Done {
     let watchdog = watchdog::enter();
-    let log = telemetry::init(&settings.log).map_err(|error| Failure::Usage(error.into()))?;
+    let telemetry = telemetry::init(&settings.log, settings.otel.as_ref())
+        .map_err(|error| Failure::Usage(error.into()))?;
     let watchdog = watchdog.unwrap_or_else(|error| {
         let error = explained(&error.into());
         tracing::warn!(error, "no watchdog: if Standpipe is killed, grandchildren may survive it");
@@ -108,10 +109,12 @@ fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) 
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::Other)?;
-    let served = runtime.block_on(serve::serve(settings, services, at_once, origin, watchdog));
+    let traces = telemetry.traces.clone();
+    let serving = serve::serve(settings, services, at_once, origin, watchdog, traces);
+    let served = runtime.block_on(serving);
     // What is left after a second signal is not waited for; the watchdog clears it away.
     runtime.shutdown_background();
-    drop(log);
+    drop(telemetry);
     served.map_err(|error| Failure::Other(error.into()))
 }
 

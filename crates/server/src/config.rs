@@ -10,6 +10,7 @@ mod example;
 mod keys;
 mod limits;
 mod locate;
+mod otel;
 mod probe;
 mod provenance;
 mod quantity;
@@ -32,6 +33,7 @@ pub use error::{ConfigError, Fault, Mistake, Origin};
 pub use example::EXAMPLE;
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
+pub use otel::OtelSettings;
 pub use provenance::{ReadFile, ReadOnce};
 pub use quantity::{
     DurationError, SizeError, format_duration, format_size, parse_duration, parse_size,
@@ -74,6 +76,8 @@ pub struct Settings {
     pub allow_origin: Vec<AllowedOrigin>,
     /// Where metrics and health are served, if not beside the services.
     pub ops_listen: Option<SocketAddr>,
+    /// Where traces are sent, if anywhere.
+    pub otel: Option<OtelSettings>,
     /// What is logged: a `tracing` filter.
     pub log: String,
     /// How long open requests may take to end once a shutdown began.
@@ -184,6 +188,7 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
         allow_host,
         allow_origin,
         ops_listen: ops.as_ref().and_then(address),
+        otel: top.section("otel").and_then(|otel| OtelSettings::read(&otel)),
         log,
         shutdown_timeout: top.duration("shutdown_timeout").unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
         max_connections: top

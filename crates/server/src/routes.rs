@@ -17,9 +17,11 @@ use axum::extract::{Path, Request, State};
 use axum::routing::{any, get};
 use http::{Method, Response};
 use hyper::body::Incoming;
+use standpipe_core::trace;
 use standpipe_process::Service;
 use tower::Service as _;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::app::App;
 use crate::config::AllowedHost;
@@ -27,6 +29,7 @@ use crate::edge::{Edge, RequestId};
 use crate::error::{AppError, peek_id};
 use crate::lingering::Lingering;
 use crate::ops;
+use crate::telemetry::Traces;
 
 /// The name in the path, as the router found it.
 type Name = Result<Path<String>, PathRejection>;
@@ -37,6 +40,7 @@ pub struct Routes {
     app: Arc<App>,
     edge: Arc<Edge>,
     router: Router,
+    traces: Option<Traces>,
 }
 
 impl Routes {
@@ -72,7 +76,14 @@ impl Routes {
 
     fn new(app: &Arc<App>, edge: Edge, router: Router<Arc<App>>) -> Self {
         let router = router.fallback(unknown).with_state(Arc::clone(app));
-        Self { app: Arc::clone(app), edge: Arc::new(edge), router }
+        Self { app: Arc::clone(app), edge: Arc::new(edge), router, traces: None }
+    }
+
+    /// The same paths, with their requests traced where there is something to trace with.
+    #[must_use]
+    pub fn traced(mut self, traces: Option<Traces>) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// Answers one request of the network.
@@ -86,11 +97,20 @@ impl Routes {
         let id = RequestId::of(request.headers(), || self.app.next_request());
         let span = tracing::info_span!(
             "request",
-            id = id.as_str(),
+            request_id = id.as_str(),
             method = %request.method(),
             path = request.uri().path(),
+            // Known later, by those who find out.
+            service = Empty,
+            session = Empty,
+            trace_id = Empty,
         );
-        let mut response = self.checked(request).instrument(span).await;
+        let mut response = match self.traces.clone() {
+            None => self.checked(request).instrument(span).await,
+            Some(traces) => {
+                traces.follow(request, |request| self.checked(request)).instrument(span).await
+            }
+        };
         id.mark(response.headers_mut());
         response
     }
@@ -172,6 +192,7 @@ async fn to_stream(
         Ok(service) => service,
         Err(refused) => return refuse_caller(app, &refused, request).await,
     };
+    name(&service);
     let route = standpipe_transport_stream::Route {
         gate: service.gate().clone(),
         metrics: Arc::clone(service.metrics()),
@@ -188,6 +209,7 @@ async fn to_events(
         Ok(service) => service,
         Err(refused) => return refuse_caller(app, &refused, request).await,
     };
+    name(&service);
     // The message endpoint is the event stream's neighbour on every one of its paths.
     let path = request.uri().path();
     let message_path = format!("{}message", path.strip_suffix("sse").unwrap_or(path));
@@ -200,9 +222,19 @@ async fn to_message(
     request: Request,
 ) -> Response<Body> {
     match service {
-        Ok(service) => app.sse.message(&sse_route(&service), request).await.map(Body::new),
+        Ok(service) => {
+            name(&service);
+            app.sse.message(&sse_route(&service), request).await.map(Body::new)
+        }
         Err(refused) => refuse_caller(app, &refused, request).await,
     }
+}
+
+/// Names the service on the request's log lines and in its trace.
+fn name(service: &Service) {
+    let id = service.id().as_str();
+    Span::current().record("service", id);
+    trace::service(id);
 }
 
 fn sse_route(service: &Service) -> standpipe_transport_sse::Route {

@@ -24,6 +24,7 @@ use crate::config::Settings;
 use crate::reload::{Origin, ReloadRequests, Reloader};
 use crate::routes::Routes;
 use crate::shutdown::{Hangup, Signals, Wish};
+use crate::telemetry::Traces;
 
 /// How long connections may take to close once all their requests were answered.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -64,6 +65,7 @@ pub async fn serve(
     at_once: bool,
     origin: Option<Origin>,
     watchdog: WatchdogLink,
+    traces: Option<Traces>,
 ) -> Result<(), ServeError> {
     let hangup = if origin.is_some() { Hangup::Reloads } else { Hangup::Ends };
     let mut signals = Signals::watch(hangup).map_err(ServeError::Signals)?;
@@ -111,7 +113,7 @@ pub async fn serve(
         let routes = Routes::ops(&app, ops.address);
         spawn_loop(&tasks, &acceptor, ops, routes);
     }
-    let routes = Routes::services(&app, settings.ops_listen.is_none());
+    let routes = Routes::services(&app, settings.ops_listen.is_none()).traced(traces);
     spawn_loop(&tasks, &acceptor, main, routes);
     for service in started {
         service.start().await;

@@ -1,19 +1,25 @@
-//! Logging: what is written, how, and where to.
+//! Logs and traces: what is written, how, and where to.
 //!
 //! Owns the subscriber. It must not know what is logged. It exists so that logs are text for a
 //! person at a terminal and JSON for a machine, and so that a reader who stops reading our stderr
-//! stops nothing else.
+//! stops nothing else; and so that what is traced is set up beside what is logged.
 
 mod terminal;
+mod traces;
 mod writer;
 
 use std::io::{self, IsTerminal as _};
 
+use crate::config::OtelSettings;
 use terminal::{CHILD, Terminal};
+use traces::TracesGuard;
+pub use traces::{Tally, Traces, TracesError};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
-pub use writer::LogGuard;
-use writer::LogWriter;
+use tracing_subscriber::filter::{Directive, ParseError, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{Layer, Registry};
+use writer::{LogGuard, LogWriter};
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -24,25 +30,67 @@ pub enum TelemetryError {
     /// The thread that writes could not be started.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] io::Error),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// Logging is set up already.
     #[error("logging was set up before")]
     Twice,
 }
 
-/// Starts logging to stderr. What is logged before the guard is dropped is written, unless nobody
-/// reads it.
-pub fn init(filter: &str) -> Result<LogGuard, TelemetryError> {
+/// What has to be let go of last, for what is logged and traced before to arrive.
+#[derive(Debug)]
+#[must_use = "lines and spans may be lost when the program ends without dropping this"]
+pub struct Telemetry {
+    /// Records traces, where that is configured.
+    pub traces: Option<Traces>,
+    // In this order: the end of the traces may have something to log.
+    _traces: Option<TracesGuard>,
+    _log: LogGuard,
+}
+
+/// Starts logging to stderr, and tracing as `otel` says. What is logged before the guard is dropped
+/// is written, unless nobody reads it.
+pub fn init(filter: &str, otel: Option<&OtelSettings>) -> Result<Telemetry, TelemetryError> {
     let is_terminal = io::stderr().is_terminal();
-    let filter = EnvFilter::try_new(with_children(filter, is_terminal))?;
+    let filter = EnvFilter::try_new(with_children(filter, is_terminal))?.add_directive(no_traces());
     let (writer, guard) = LogWriter::start().map_err(TelemetryError::Thread)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let (traces, traces_guard) = match otel.map(Traces::start).transpose()? {
+        Some((traces, guard)) => (Some(traces), Some(guard)),
+        None => (None, None),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let set = if is_terminal {
-        builder.event_format(Terminal::new()).try_init()
+        install(lines.event_format(Terminal::new()), filter, traces.as_ref())
     } else {
-        builder.json().flatten_event(true).with_current_span(false).try_init()
+        let lines = lines.json().flatten_event(true).with_current_span(false);
+        install(lines, filter, traces.as_ref())
     };
     set.map_err(|_| TelemetryError::Twice)?;
-    Ok(guard)
+    Ok(Telemetry { traces, _traces: traces_guard, _log: guard })
+}
+
+/// Without traces the filter is the whole program's, and what it turns off costs nothing at all.
+fn install<L>(lines: L, filter: EnvFilter, traces: Option<&Traces>) -> Result<(), TryInitError>
+where
+    L: Layer<Registry> + Send + Sync,
+{
+    let Some(traces) = traces else {
+        return Registry::default().with(lines).with(filter).try_init();
+    };
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer())
+        .with_location(false)
+        .with_threads(false)
+        // Spans of `tracing` are traces of their own here; see `traces::call` for requests.
+        .with_context_activation(false)
+        .with_filter(filter_fn(|metadata| metadata.target() == traces::TARGET));
+    Registry::default().with(lines.with_filter(filter)).with(spans).try_init()
+}
+
+/// Spans that are only traced are on no log line.
+fn no_traces() -> Directive {
+    format!("{}=off", traces::TARGET).parse().expect("a target and a level are a directive")
 }
 
 /// On a terminal, what children write to their stderr is shown, unless the filter says otherwise.

@@ -21,6 +21,10 @@ impl Memory {
 }
 
 impl Record for Memory {
+    fn service(&self, id: &str) {
+        self.note(format!("service {id}"));
+    }
+
     fn message(&self, message: &Message) {
         self.note(format!("message of {} bytes", message.weight()));
     }
@@ -74,6 +78,7 @@ async fn a_request_finds_the_trace_of_its_task() {
     let id = SessionId::random();
     let claimed = trace
         .scope(async {
+            service("files");
             message(&call);
             session(id, ProtocolVersion::V2025_06_18);
             Trace::claim(&call)
@@ -86,9 +91,10 @@ async fn a_request_finds_the_trace_of_its_task() {
         "no",
     )));
     let told = memory.told.lock().unwrap().clone();
-    assert_eq!(told[1], format!("session {} at 2025-06-18", id.short()));
-    assert_eq!(told[2..], ["claimed", "Child", "answered"]);
-    assert!(told[0].starts_with("message of"), "{told:?}");
+    assert_eq!(told[2], format!("session {} at 2025-06-18", id.short()));
+    assert_eq!(told[3..], ["claimed", "Child", "answered"]);
+    assert_eq!(told[0], "service files");
+    assert!(told[1].starts_with("message of"), "{told:?}");
 }
 
 #[tokio::test]

@@ -191,6 +191,18 @@ pub enum Fault {
     /// Not a log filter.
     #[error("not a log filter; write a level, like `info`, or `standpipe=debug,warn`")]
     Log,
+    /// Not an endpoint for traces.
+    #[error(
+        "not an endpoint for traces; write http://HOST:PORT, like http://127.0.0.1:4318 \
+         (no https, no user or password, no query)"
+    )]
+    Endpoint,
+    /// Not a header.
+    #[error("not a header of HTTP: its name or its value has characters that cannot be sent")]
+    Header,
+    /// Not a share.
+    #[error("must be a number from 0 to 1")]
+    Ratio,
     /// Reachable from elsewhere, with any Host: a web page could talk to it through its own name.
     #[error(
         "this address is reachable from other machines, so it has to be said under which host \

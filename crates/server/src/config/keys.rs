@@ -34,6 +34,7 @@ pub(super) const TOP: &[&str] = &[
     "max_connections",
     "mcpServers",
     "ops",
+    "otel",
     "session_idle_timeout",
     "shutdown_timeout",
 ];
@@ -43,6 +44,10 @@ pub(super) const SERVER: &[&str] = &["args", "command", "cwd", "disabled", "env"
 
 /// Keys under `ops`.
 pub(super) const OPS: &[&str] = &["listen"];
+
+/// Keys under `otel`; those under its `headers` are names of headers.
+pub(super) const OTEL: &[&str] =
+    &["endpoint", "headers", "sample_ratio", "service_name", "timeout"];
 
 /// Keys under `cache`.
 pub(super) const CACHE: &[&str] = &["entries", "ttl"];

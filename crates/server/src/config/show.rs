@@ -12,7 +12,7 @@ use standpipe_core::service::{
 
 use super::quantity::{format_duration, format_size};
 use super::redact::redact_args;
-use super::{Service, Settings};
+use super::{OtelSettings, Service, Settings};
 
 /// Everything that holds, as TOML.
 pub fn show(settings: &Settings) -> String {
@@ -32,10 +32,27 @@ pub fn show(settings: &Settings) -> String {
         page.table(&["ops"]);
         page.text("listen", &listen.to_string());
     }
+    if let Some(otel) = &settings.otel {
+        show_otel(&mut page, otel);
+    }
     for service in &settings.services {
         show_service(&mut page, service);
     }
     page.0
+}
+
+fn show_otel(page: &mut Page, otel: &OtelSettings) {
+    page.table(&["otel"]);
+    page.text("endpoint", &otel.endpoint.to_string());
+    page.text("service_name", &otel.service_name);
+    page.raw("sample_ratio", format_args!("{:?}", otel.sample_ratio));
+    page.text("timeout", &format_duration(otel.timeout));
+    if !otel.headers.is_empty() {
+        page.table(&["otel", "headers"]);
+        for (name, _) in &otel.headers {
+            page.text(&key(name.as_str()), REDACTED);
+        }
+    }
 }
 
 fn show_service(page: &mut Page, service: &Service) {

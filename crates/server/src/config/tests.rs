@@ -274,13 +274,20 @@ fn the_example_is_valid_and_so_are_the_defaults_it_shows() {
         })
         .collect();
     let full = toml(&uncommented).unwrap();
-    // But for these three, which have no default, the example shows what holds anyway.
+    // But for these four, which have no default, the example shows what holds anyway.
     let mut plain = settings.clone();
     plain.allow_host.clone_from(&full.allow_host);
     plain.allow_origin.clone_from(&full.allow_origin);
     plain.ops_listen = full.ops_listen;
+    plain.otel.clone_from(&full.otel);
     assert_eq!(show(&plain), show(&full));
-    for key in keys::TOP.iter().chain(keys::TUNING).chain(keys::RESTART).chain(keys::LIMITS) {
+    for key in keys::TOP
+        .iter()
+        .chain(keys::TUNING)
+        .chain(keys::RESTART)
+        .chain(keys::LIMITS)
+        .chain(keys::OTEL)
+    {
         let there =
             uncommented.contains(&format!("{key} = ")) || uncommented.contains(&format!("[{key}"));
         assert!(there, "the example lacks {key}");

@@ -29,7 +29,7 @@ pub(super) struct LogWriter {
 /// Writes what is queued when dropped, for a second at most.
 #[derive(Debug)]
 #[must_use = "lines may be lost when the program ends without dropping the guard"]
-pub struct LogGuard {
+pub(super) struct LogGuard {
     lines: SyncSender<Order>,
 }
 

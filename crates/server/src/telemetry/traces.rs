@@ -1,0 +1,143 @@
+//! Traces: recorded with OpenTelemetry, exported over OTLP.
+//!
+//! Owns the provider, and where a trace begins. It must not know what a transport does with a
+//! message. It exists only where an endpoint is configured; nothing else in the program asks
+//! whether it does. Names and attributes follow the semantic conventions for MCP.
+
+mod answer;
+mod body;
+mod call;
+mod client;
+mod origin;
+mod queue;
+mod tally;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::{Method, Response};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use standpipe_core::trace::{Record, Trace};
+
+use crate::config::OtelSettings;
+use body::Traced;
+use call::Call;
+use client::PostClient;
+use origin::Origin;
+use queue::SpanQueue;
+pub use tally::Tally;
+
+/// The target of `tracing` spans that are traced; no log line shows them.
+pub(super) const TARGET: &str = "standpipe::trace";
+
+/// The name of what records, in every exported batch.
+const SCOPE: &str = "standpipe";
+
+/// How long the end of the program waits for the collector to take what is left.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Traces cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum TracesError {
+    /// The exporter refuses what it was given, by the configuration or by `OTEL_…` variables.
+    #[error("traces cannot be exported as configured")]
+    Exporter(#[from] ExporterBuildError),
+    /// The thread that exports could not be started.
+    #[error("cannot start the thread that exports traces")]
+    Thread(#[source] io::Error),
+}
+
+/// Records traces. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    tracer: SdkTracer,
+    tally: Arc<Tally>,
+}
+
+/// Exports what is left when dropped, for two seconds at most.
+#[derive(Debug)]
+#[must_use = "spans may be lost when the program ends without dropping the guard"]
+pub struct TracesGuard(SdkTracerProvider);
+
+impl Drop for TracesGuard {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown_with_timeout(FLUSH) {
+            tracing::warn!(%error, "the last traces were not exported");
+        }
+    }
+}
+
+impl Traces {
+    /// Starts to record and to export.
+    pub fn start(settings: &OtelSettings) -> Result<(Self, TracesGuard), TracesError> {
+        let headers = settings.headers.iter().filter_map(|(name, value)| {
+            // The exporter takes text only, and so does HTTP for all that matters.
+            Some((name.to_string(), value.expose().to_str().ok()?.to_owned()))
+        });
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(PostClient::new(settings.timeout))
+            .with_headers(headers.collect::<HashMap<_, _>>())
+            .with_endpoint(settings.endpoint.to_string())
+            .with_protocol(Protocol::HttpBinary)
+            .with_timeout(settings.timeout)
+            .build()?;
+        // Takes OTEL_RESOURCE_ATTRIBUTES in as well.
+        let resource = Resource::builder()
+            .with_service_name(settings.service_name.clone())
+            .with_attribute(opentelemetry::KeyValue::new(
+                "service.version",
+                env!("CARGO_PKG_VERSION"),
+            ))
+            .build();
+        let tally = Arc::new(Tally::default());
+        let queue = SpanQueue::start(exporter, &resource, Arc::clone(&tally))
+            .map_err(TracesError::Thread)?;
+        let sampler = Sampler::TraceIdRatioBased(settings.sample_ratio);
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(Sampler::ParentBased(Box::new(sampler)))
+            .with_span_processor(queue)
+            .build();
+        let tracer = provider.tracer(SCOPE);
+        Ok((Self { tracer, tally }, TracesGuard(provider)))
+    }
+
+    /// How many spans were exported and lost.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    pub(super) fn tracer(&self) -> SdkTracer {
+        self.tracer.clone()
+    }
+
+    /// Serves a request as part of a trace, where it carries messages to a server. The trace lasts
+    /// until the response has been written, and until its call has been answered.
+    pub async fn follow<F>(
+        &self,
+        request: Request,
+        serve: impl FnOnce(Request) -> F,
+    ) -> Response<Body>
+    where
+        F: Future<Output = Response<Body>>,
+    {
+        if request.method() != Method::POST {
+            return serve(request).await;
+        }
+        let call = Call::begin(&self.tracer, Origin::of(&request));
+        let trace = Trace::new(Arc::clone(&call) as Arc<dyn Record>);
+        let response = trace.scope(serve(request)).await;
+        call.responded(response.status());
+        response.map(|body| Body::new(Traced::new(body, call)))
+    }
+}
