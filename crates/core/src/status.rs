@@ -3,12 +3,14 @@
 //! Owns the words that are shown outside: three public states and the phases behind them. Must not
 //! know who asks; a status is a snapshot and changes nothing.
 
+mod enforcement;
 mod moment;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+pub use enforcement::{Enforcement, LimitsInForce};
 pub use moment::Moment;
 use serde::Serialize;
 
@@ -83,6 +85,9 @@ pub struct ServiceStatus {
     pub probe_failures: u32,
     /// Restarts after an end that nobody asked for.
     pub restarts: u64,
+    /// What keeps the limits of the process that was started last.
+    #[serde(skip_serializing_if = "LimitsInForce::is_empty")]
+    pub limits: LimitsInForce,
     /// How the last process ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<LastExit>,
@@ -102,6 +107,7 @@ impl Default for ServiceStatus {
             last_accessed: None,
             probe_failures: 0,
             restarts: 0,
+            limits: LimitsInForce::default(),
             last_exit: None,
         }
     }

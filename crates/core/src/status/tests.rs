@@ -41,3 +41,15 @@ fn what_a_process_wrote_is_not_serialised() {
     assert_eq!(shown["calls_in_flight"], 0);
     assert!(shown.get("last_accessed").is_none());
 }
+
+#[test]
+fn only_what_is_limited_is_shown() {
+    let mut status = ServiceStatus::default();
+    let shown = serde_json::to_value(&status).unwrap();
+    assert!(shown.get("limits").is_none(), "{shown}");
+    status.limits.memory = Some(Enforcement::Cgroup);
+    status.limits.open_files = Some(Enforcement::Rlimit);
+    let shown = serde_json::to_value(&status).unwrap();
+    let expected = serde_json::json!({ "memory": "cgroup", "open_files": "rlimit" });
+    assert_eq!(shown["limits"], expected);
+}
