@@ -5,7 +5,7 @@ All count their request ids from the same number. Each answer names the client a
 
 import json
 
-from . import clients, environment, proxy, servers
+from . import clients, environment, proxy, schemas, servers
 from .servers import tool
 from .tap import Tap
 
@@ -35,6 +35,7 @@ def run(tap: Tap, _only_servers: list[str], only_clients: list[str]) -> None:
                 tap.not_ok(f"crossed {label}", str(failure))
                 continue
             tap.check(f"crossed {label}", _problems(label, [json.loads(step.text) for step in transcript[1:]]))
+    schemas.check(tap, "crossed", home)
 
 
 def _script(label: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from . import clients, environment, proxy, servers
+from . import clients, environment, proxy, schemas, servers
 from .tap import Tap
 from .transcript import Step, differences
 
@@ -28,6 +28,8 @@ def run(tap: Tap, only_servers: list[str], only_clients: list[str], *, direct_on
         ]
         for job in jobs:
             job.result()
+    if not direct_only:
+        schemas.check(tap, "differential", scratch)
 
 
 def _compare(tap: Tap, scratch: Path, server: servers.Server, client: clients.Client, direct_only: bool) -> None:

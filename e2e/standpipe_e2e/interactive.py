@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import clients, environment, proxy, servers
+from . import clients, environment, proxy, schemas, servers
 from .servers import Server, Step, tool
 from .tap import Tap
 from .transcript import Step as Outcome
@@ -32,6 +32,7 @@ def run(tap: Tap, only_servers: list[str], only_clients: list[str]) -> None:
                     _alone(tap, scratch, server, client, transport, sharing)
             if not only_clients:
                 _in_company(tap, scratch, server, drivers, sharing)
+    schemas.check(tap, "interactive", scratch)
 
 
 def questions(server: str, rounds: int = 1) -> list[Step]:

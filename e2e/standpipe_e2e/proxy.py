@@ -1,6 +1,7 @@
 """Starts Standpipe before one server, tells where it listens, and stops it again."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import environment
+from . import environment, recording, relay, schemas
 from .servers import Command
 
 # Generous: a cold node or Python child on a busy machine, in seconds.
@@ -39,7 +40,12 @@ class Proxy:
 
 @contextlib.contextmanager
 def running(command: Command, log: Path, *, sharing: str | None = None, flags: tuple[str, ...] = ()) -> Iterator[Proxy]:
-    """Runs `standpipe run` before `command` for the length of the block; stopping must succeed too."""
+    """Runs `standpipe run` before `command` for the length of the block; stopping must succeed too.
+
+    What it says to clients and to its children is recorded beside the log, for `schemas`.
+    """
+    inputs = log.with_suffix(".stdin")
+    inputs.mkdir()
     line = [str(environment.standpipe()), "run", "--listen", "127.0.0.1:0", *flags]
     if sharing is not None:
         line += ["--sharing", sharing]
@@ -47,16 +53,27 @@ def running(command: Command, log: Path, *, sharing: str | None = None, flags: t
         line += ["--env", f"{key}={value}"]
     if command.cwd is not None:
         line += ["--cwd", command.cwd]
-    line += ["--", command.program, *command.args]
+    # The child's standard input is written down on its way, each process' into a file of its own.
+    line += ["--", "sh", "-c", 'tee "$0/stdin.$$" | exec "$@"', str(inputs), command.program, *command.args]
     with log.open("wb") as errors:
         # Its own group, so that an interrupt at the terminal is ours to pass on in order.
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=errors, env=dict(os.environ), process_group=0)
         try:
-            yield Proxy(_address(process, log), log)
+            host, port = _address(process, log).removeprefix("http://").rsplit(":", 1)
+            with relay.before(host, int(port)) as (address, connections):
+                yield Proxy(f"http://{address}", log)
         finally:
             _stop(process)
+    _record(log, connections, inputs)
     if process.returncode != 0:
         raise ProxyFailed(f"standpipe ended with {process.returncode} after SIGTERM")
+
+
+def _record(log: Path, connections: list[relay.Connection], inputs: Path) -> None:
+    with log.with_suffix(schemas.SUFFIX).open("w", encoding="utf-8") as file:
+        for records in (recording.from_and_to_clients(connections), recording.to_children(inputs)):
+            for record in records:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

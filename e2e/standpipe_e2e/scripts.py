@@ -88,7 +88,7 @@ def fixture_raw(_folder: Path) -> list[Step]:
         step("no-params-tool", "tools/call"),
         step("level-debug", "logging/setLevel", {"level": "debug"}),
         tool("logged", "test_tool_with_logging", messages=True),
-        tool("error-data", "fail", {"code": -32042, "message": "open this", "data": {"a": [1.0, None], "b": "\u2028"}}),
+        tool("error-data", "fail", {"code": -32099, "message": "open this", "data": {"a": [1.0, None], "b": "\u2028"}}),
     ]
 
 
