@@ -5,6 +5,7 @@
 
 mod ended;
 mod launcher;
+mod traced;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use standpipe_metrics::{ServiceMetrics, StartOutcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 use crate::exit::Exit;
 use crate::instance::{Control, Instance, InstanceKey, Pipes};
@@ -31,6 +33,7 @@ use ended::Finish;
 #[cfg(test)]
 pub(crate) use launcher::Later;
 pub(crate) use launcher::{Launcher, Newborn, Processes, Running};
+pub(crate) use traced::restart;
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -74,6 +77,8 @@ pub(crate) struct Plan {
     pub(crate) stop: watch::Receiver<Option<StopReason>>,
     /// Told the process id, and then that the child serves.
     pub(crate) news: mpsc::UnboundedSender<News>,
+    /// The span of what it follows from.
+    pub(crate) cause: Span,
 }
 
 impl Plan {
@@ -138,12 +143,16 @@ struct Signals {
 pub(crate) async fn live(mut plan: Plan) {
     let began = Instant::now();
     let deadline = began + plan.spec.timeouts.start;
+    let starting = traced::start(&plan);
+    plan.cause = Span::none(); // Goes on for as long as the start does, and no longer.
     let spec = launch_spec(&plan.spec, &plan.marker);
     let launched = timeout_at(deadline, plan.launcher.launch(&spec)).await;
     let launched = match launched.map_err(|_| Arc::from("launching took too long")) {
         Ok(Ok(launched)) => launched,
-        Ok(Err(error)) => return never_launched(&plan, error.to_string().into(), began).await,
-        Err(why) => return never_launched(&plan, why, began).await,
+        Ok(Err(error)) => {
+            return never_launched(&plan, error.to_string().into(), began, starting).await;
+        }
+        Err(why) => return never_launched(&plan, why, began, starting).await,
     };
     let Newborn { child, stdin, stdout, stderr } = launched;
     tracing::info!(
@@ -151,6 +160,7 @@ pub(crate) async fn live(mut plan: Plan) {
         "a child was started"
     );
     plan.tell(Event::Launched(child.pid()));
+    starting.record("process.pid", child.pid());
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();
     let (journal, generation) = (Arc::clone(&plan.journal), plan.marker.generation());
@@ -167,6 +177,11 @@ pub(crate) async fn live(mut plan: Plan) {
     let mut signals = Signals { ready, open };
     let started = start(&mut plan, &*child, &mut signals, deadline).await;
     let ready_at = started.is_ok().then(Instant::now);
+    if let Err(finish) = &started {
+        let how = finish.in_words(plan.spec.timeouts.start);
+        traced::start_failed(&starting, finish.start_outcome(), &how);
+    }
+    drop(starting);
     let finish = match started {
         Err(finish) => finish,
         Ok(()) => {
@@ -181,7 +196,12 @@ pub(crate) async fn live(mut plan: Plan) {
     }
     let ended = Ended::new(&finish, ready_at, plan.spec.timeouts.start, tail.clone());
     plan.announce(&ended).await;
+    let stopping = traced::stop(&plan, &finish);
     let termination = clear_up(&plan, child, &finish, &ended.why).await;
+    if let Exit::Code(code) = termination.exit {
+        stopping.record("process.exit.code", code);
+    }
+    drop(stopping);
     plan.tell(Event::Gone(termination.exit));
     if ended.ending.is_none() {
         tracing::info!(service = %plan.spec.id, how = %ended.how, "the child has ended");
@@ -310,7 +330,9 @@ async fn stopped(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
     }
 }
 
-async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant) {
+async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant, starting: Span) {
+    traced::start_failed(&starting, StartOutcome::LaunchFailed, &how);
+    drop(starting);
     tracing::warn!(service = %plan.spec.id, how = %how, "the child could not be launched");
     plan.metrics.start_ended(StartOutcome::LaunchFailed, began.elapsed());
     let why = FaultKind::StartFailed(Arc::clone(&how));

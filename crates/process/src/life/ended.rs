@@ -83,7 +83,7 @@ impl Ended {
 }
 
 impl Finish {
-    fn in_words(&self, start_timeout: Duration) -> Arc<str> {
+    pub(super) fn in_words(&self, start_timeout: Duration) -> Arc<str> {
         match self {
             Self::Exited(exit) => exit.to_string().into(),
             Self::PipeClosed => "it closed its stdin or stdout".into(),

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Supervisor;
 use super::table::{Held, Kind};
 use crate::instance::Control;
-use crate::life::StopReason;
+use crate::life::{self, StopReason};
 use crate::terminate::StopLadder;
 
 /// The ladder of a shutdown: the whole of it, with draining, has to fit into the few seconds that
@@ -156,7 +156,7 @@ impl Supervisor {
                 self.halt = None;
                 self.message = None;
                 self.rest();
-                self.demanded();
+                life::restart(&self.name, "asked").in_scope(|| self.demanded());
                 self.serve_queue();
             }
         }

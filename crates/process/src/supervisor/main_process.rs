@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::halt::Halt;
 use super::{Kind, Supervisor, jitter};
 use crate::instance::InstanceKey;
-use crate::life::Ended;
+use crate::life::{self, Ended};
 
 /// A pause of at most this long before a restart is waited out by callers like a start.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
@@ -188,7 +188,7 @@ impl Supervisor {
         }
         self.restarts += 1;
         self.setup.metrics.restarted();
-        self.start_main();
+        life::restart(&self.name, "policy").in_scope(|| self.start_main());
     }
 
     /// An input that belongs to the main process, from one that does not serve it.

@@ -10,6 +10,7 @@ use standpipe_core::mux::{Mux, MuxSettings, Role};
 use standpipe_core::service::Interactive;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::probe::Probes;
 use super::side::Side;
@@ -197,6 +198,7 @@ impl Supervisor {
             tracker: self.setup.tracker.clone(),
             stop,
             news: self.news_to.clone(),
+            cause: Span::current(),
         };
         let task = self.lives.spawn(live(plan)).id();
         held.life =
