@@ -1,7 +1,8 @@
 """Runs a script with the official Python SDK: `mcp` 1.x and 2.x, whichever is installed.
 
-Version 2 renamed the fields of its models to snake case, moved to `Client` and picks the era itself;
-here it is held to the revisions that open with `initialize`. The transcript has the names of the wire.
+Version 2 renamed the fields of its models to snake case, moved to `Client` and picks the era itself; here it is
+held to the revisions that open with `initialize`, or with `--era modern` has to find 2026-07-28. The transcript has
+the names of the wire.
 """
 
 import argparse
@@ -76,18 +77,28 @@ def transport_of(kind: str, target: dict[str, Any]) -> Any:
     return streamable_http_client(target["url"])
 
 
-async def connect(stack: AsyncExitStack, transport: Any, answers: Answers) -> tuple[Any, Any]:
+async def connect(stack: AsyncExitStack, transport: Any, answers: Answers, era: str) -> tuple[Any, Any]:
     callbacks = {
         "sampling_callback": answers.sampling,
         "elicitation_callback": answers.elicitation,
         "list_roots_callback": answers.roots,
     }
+    if IS_VERSION_2 and era == "modern":
+        client = await stack.enter_async_context(Client(transport, mode="auto", cache=None, **callbacks))
+        # There is no handshake to record: this is what the client has made of `server/discover`.
+        found = {
+            "protocolVersion": client.protocol_version,
+            "capabilities": dump(client.server_capabilities),
+            "serverInfo": dump(client.server_info),
+            "instructions": client.instructions,
+        }
+        return client, {name: value for name, value in found.items() if value is not None}
     if IS_VERSION_2:
         client = await stack.enter_async_context(Client(transport, mode="legacy", cache=None, **callbacks))
-        return client, client.session.initialize_result
+        return client, dump(client.session.initialize_result)
     streams = await stack.enter_async_context(transport)
     session = await stack.enter_async_context(ClientSession(streams[0], streams[1], **callbacks))
-    return session, await session.initialize()
+    return session, dump(await session.initialize())
 
 
 async def call(client: Any, method: str, params: dict[str, Any], on_progress: Any) -> Any:
@@ -140,10 +151,10 @@ async def outcome_of(client: Any, step: dict[str, Any]) -> dict[str, Any]:
     return {**outcome, "progress": "rising" if progress and rising else progress}
 
 
-async def run(kind: str, target: dict[str, Any], script: dict[str, Any]) -> None:
+async def run(kind: str, target: dict[str, Any], script: dict[str, Any], era: str) -> None:
     async with AsyncExitStack() as stack:
-        client, handshake = await connect(stack, transport_of(kind, target), Answers(script))
-        write({"step": "initialize", "result": dump(handshake)})
+        client, handshake = await connect(stack, transport_of(kind, target), Answers(script), era)
+        write({"step": "initialize", "result": handshake})
         for step in script["steps"]:
             write({"step": step["name"], **await outcome_of(client, step)})
         sys.stdout.flush()
@@ -154,10 +165,11 @@ def main() -> None:
     parser.add_argument("--transport", choices=["stdio", "http", "sse"], required=True)
     parser.add_argument("--connect", required=True)
     parser.add_argument("--script", required=True)
+    parser.add_argument("--era", choices=["legacy", "modern"], default="legacy")
     arguments = parser.parse_args()
     with open(arguments.script, encoding="utf-8") as file:
         script = json.load(file)
-    anyio.run(run, arguments.transport, json.loads(arguments.connect), script)
+    anyio.run(run, arguments.transport, json.loads(arguments.connect), script, arguments.era)
 
 
 if __name__ == "__main__":

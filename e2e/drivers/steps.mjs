@@ -26,6 +26,7 @@ export function readArguments() {
     transport: found.transport,
     target: JSON.parse(found.connect),
     script: JSON.parse(readFileSync(found.script, 'utf8')),
+    era: found.era ?? 'legacy',
   };
 }
 

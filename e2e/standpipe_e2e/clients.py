@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import environment, raw_client, transcript
+from . import environment, raw_client, raw_modern, transcript
 from .servers import Command
 
 DRIVERS = Path(__file__).resolve().parent.parent / "drivers"
@@ -30,6 +30,12 @@ class Client:
     transports: tuple[str, ...]
     # The argument vector of its driver; None for the raw client.
     driver: Callable[[], list[str]] | None
+    # The name of the same client in the era before, for one of 2026-07-28.
+    legacy_twin: str | None = None
+
+    @property
+    def era(self) -> str:
+        return "legacy" if self.legacy_twin is None else "modern"
 
 
 def all_clients() -> list[Client]:
@@ -40,15 +46,22 @@ def all_clients() -> list[Client]:
         Client("ts-sdk-2", both, lambda: [str(environment.node()), str(DRIVERS / "ts_sdk_v2.mjs")]),
         Client("py-sdk-1", both, lambda: [str(environment.python(1)), str(DRIVERS / "py_sdk.py")]),
         Client("py-sdk-2", both, lambda: [str(environment.python(2)), str(DRIVERS / "py_sdk.py")]),
+        Client("raw-modern", ("http",), None, "raw"),
+        Client("ts-sdk-2-modern", ("http",), lambda: [str(environment.node()), str(DRIVERS / "ts_sdk_v2.mjs"), "--era", "modern"], "ts-sdk-2"),
+        Client("py-sdk-2-modern", ("http",), lambda: [str(environment.python(2)), str(DRIVERS / "py_sdk.py"), "--era", "modern"], "py-sdk-2"),
         # This client has no HTTP+SSE any more.
         Client("rmcp", ("http",), lambda: [str(environment.rmcp_driver())]),
     ]
 
 
+def named(name: str) -> Client:
+    return next(client for client in all_clients() if client.name == name)
+
+
 def directly(client: Client, command: Command, script: dict[str, Any], scratch: Path) -> list[transcript.Step]:
     """The conversation on the server's own stdio."""
     if client.driver is None:
-        return _raw(raw_client.Stdio(command), script)
+        return _raw(raw_client.Stdio(command), script, client.era)
     target: dict[str, Any] = {"command": command.program, "args": command.args, "env": _child_environment() | command.env}
     if command.cwd is not None:
         target["cwd"] = command.cwd
@@ -58,7 +71,8 @@ def directly(client: Client, command: Command, script: dict[str, Any], scratch: 
 def through(client: Client, transport: str, url: str, script: dict[str, Any], scratch: Path) -> list[transcript.Step]:
     """The same conversation over HTTP."""
     if client.driver is None:
-        return _raw(raw_client.StreamableHttp(url) if transport == "http" else raw_client.HttpSse(url), script)
+        link = raw_modern.ModernHttp(url) if client.era == "modern" else raw_client.StreamableHttp(url) if transport == "http" else raw_client.HttpSse(url)
+        return _raw(link, script, client.era)
     return _driven(client, transport, {"url": url}, script, scratch)
 
 
@@ -87,9 +101,9 @@ def _driven(client: Client, transport: str, target: dict[str, Any], script: dict
     return finish(start(client, transport, target, script, scratch))
 
 
-def _raw(link: raw_client.Link, script: dict[str, Any]) -> list[transcript.Step]:
+def _raw(link: raw_client.Link, script: dict[str, Any], era: str) -> list[transcript.Step]:
     try:
-        return raw_client.converse(link, script)
+        return raw_modern.converse(link, script) if era == "modern" else raw_client.converse(link, script)
     finally:
         try:
             link.close()

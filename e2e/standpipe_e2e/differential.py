@@ -1,7 +1,8 @@
 """The differential suite: a conversation through Standpipe equals the one on stdio, byte for byte but ids.
 
 For every server and client the conversation is held directly on stdio, then through Standpipe on each
-transport, in both sharing modes, each time with fresh data and a fresh server.
+transport, in both sharing modes, each time with fresh data and a fresh server. Where client and server do not speak
+the same era, their twins that do hold the direct one, and `eras` says what the two have in common.
 """
 
 import json
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from . import clients, environment, proxy, schemas, servers
+from . import clients, environment, eras, proxy, schemas, servers
 from .tap import Tap
 from .transcript import Step, differences
 
@@ -38,31 +39,35 @@ def _compare(tap: Tap, scratch: Path, server: servers.Server, client: clients.Cl
     script = _script(server, client, data)
     home.mkdir()
     name = f"{server.name} {client.name}"
+    speaker, spoken_to = eras.reference(client, server)
     try:
         server.prepare(data)
-        direct = clients.directly(client, server.command(data), script, home)
+        direct = clients.directly(speaker, spoken_to.command(data), script, home)
     except Exception as failure:
         tap.not_ok(f"{name} stdio", f"{type(failure).__name__}: {failure}")
         return
     if direct_only:
         # Proves the conversation itself: what differs here would differ for no fault of Standpipe's.
         server.prepare(data)
-        tap.check(f"{name} stdio twice", differences(direct, clients.directly(client, server.command(data), script, home)))
+        again = clients.directly(speaker, spoken_to.command(data), script, home)
+        tap.check(f"{name} stdio twice", differences(direct, again))
         return
     for sharing in ("shared", "session"):
         for transport in client.transports:
             server.prepare(data)
             log = home / f"standpipe-{sharing}-{transport}.log"
             case = f"{name} {transport} {sharing}"
-            expected = _as_shared(direct) if server.has_tasks and sharing == "shared" else direct
             try:
                 with proxy.running(server.command(data), log, sharing=sharing) as standpipe:
                     got = clients.through(client, transport, standpipe.url(transport), script, home)
             except Exception as failure:
                 tap.not_ok(case, f"{type(failure).__name__}: {failure}")
                 continue
-            if server.has_tasks and sharing == "shared":
-                got = _reformatted(got)
+            expected = direct
+            if eras.is_across(client, server, sharing):
+                expected, got = eras.common(direct), eras.common(got)
+            elif server.has_tasks and sharing == "shared":
+                expected, got = _as_shared(direct), _reformatted(got)
             tap.check(case, differences(expected, got))
 
 
@@ -70,6 +75,7 @@ def _script(server: servers.Server, client: clients.Client, data: Path) -> dict[
     steps = server.steps(data)
     if client.driver is None:
         steps = steps + server.raw_steps(data)
+    steps = eras.steps_for(client, server, steps)
     return {"label": "e2e", "roots": [{"uri": f"file://{data}", "name": "data"}], "steps": steps}
 
 

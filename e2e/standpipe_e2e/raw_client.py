@@ -184,7 +184,7 @@ def converse(link: Link, script: dict[str, Any]) -> list[Outcome]:
 
 
 def _outcome(link: Link, script: dict[str, Any], number: int, step: Step) -> Outcome:
-    params = step.get("raw") or _params_with_token(step)
+    params = step.get("raw") or params_with_token(step)
     request = f'{{"jsonrpc":"2.0","id":{number},"method":{json.dumps(step["method"])},"params":{params}}}'
     noted: list[str] = []
     exchange = link.exchange(request)
@@ -192,7 +192,7 @@ def _outcome(link: Link, script: dict[str, Any], number: int, step: Step) -> Out
         for text in exchange:
             message = members(text)
             if "method" in message and "id" in message:
-                link.post(f'{{"jsonrpc":"2.0","id":{message["id"]},"result":{_answer(script, message)}}}')
+                link.post(f'{{"jsonrpc":"2.0","id":{message["id"]},"result":{answer(script, message)}}}')
             elif "method" in message:
                 method = json.loads(message["method"])
                 if method == "notifications/progress" or (method == "notifications/message" and step.get("messages")):
@@ -205,14 +205,15 @@ def _outcome(link: Link, script: dict[str, Any], number: int, step: Step) -> Out
     raise ConnectionError(f"no answer to {step['name']}")
 
 
-def _params_with_token(step: Step) -> str:
+def params_with_token(step: Step) -> str:
     params = dict(step.get("params", {}))
     if "progress" in step:
         params["_meta"] = {"progressToken": f"token of {step['name']}"}
     return json.dumps(params)
 
 
-def _answer(script: dict[str, Any], question: dict[str, str]) -> str:
+def answer(script: dict[str, Any], question: dict[str, str]) -> str:
+    """The raw result with which this client answers a question, given as raw members."""
     method, label = json.loads(question["method"]), script["label"]
     params = json.loads(question.get("params", "{}"))
     if method == "roots/list":

@@ -72,7 +72,12 @@ def fixture_raw(_folder: Path) -> list[Step]:
     odd = '{"n":1.0,"e":1E+2,"big":123456789012345678901234567890,"z":-0,"u":"\\u0041\\ud83d\\ude00","s":"\\/","nul":null,"o":{"b":1,"a":[ ]}}'
     return [
         step("unknown-method", "no/such/method"),
-        {"name": "raw-echo", "method": "tools/call", "raw": '{"name":"echo_raw","arguments":' + odd + ',"extra":{"kept":1.50}}'},
+        {
+            "name": "raw-echo",
+            "method": "tools/call",
+            "raw": '{"name":"echo_raw","arguments":' + odd + ',"extra":{"kept":1.50}}',
+            "shows_metadata": True,
+        },
         {"name": "raw-text", "method": "tools/call", "raw": '{"arguments":' + odd + ',"name":"echo"}'},
         {
             "name": "raw-progress",
@@ -85,7 +90,8 @@ def fixture_raw(_folder: Path) -> list[Step]:
             "raw": '{"_meta":{"progressToken":7},"name":"progress","arguments":{"steps":2,"delay_ms":1}}',
         },
         tool("progress-of-100", "test_tool_with_progress", progress=True),
-        step("no-params-tool", "tools/call"),
+        # The error says at which character the name is missing.
+        step("no-params-tool", "tools/call", shows_metadata=True),
         step("level-debug", "logging/setLevel", {"level": "debug"}),
         tool("logged", "test_tool_with_logging", messages=True),
         tool("error-data", "fail", {"code": -32099, "message": "open this", "data": {"a": [1.0, None], "b": "\u2028"}}),

@@ -42,6 +42,10 @@ class Server:
     raw_steps: Callable[[Path], list[Step]] = lambda _: []
     # Tasks belong to the whole child, so a shared one does not advertise them.
     has_tasks: bool = False
+    # The eras that it speaks.
+    eras: frozenset[str] = frozenset({"legacy"})
+    # The same server in the era before, where it does not speak that itself.
+    legacy_twin: "Server | None" = None
 
 
 def step(name: str, method: str, params: dict[str, Any] | None = None, **more: Any) -> Step:
@@ -55,14 +59,26 @@ def tool(name: str, tool_name: str, arguments: dict[str, Any] | None = None, **m
 def all_servers() -> list[Server]:
     from . import scripts
 
+    either = frozenset({"legacy", "modern"})
+    fixture = Server("fixture", _empty, _fixture("legacy"), scripts.fixture, scripts.fixture_raw)
     return [
         Server("demo", _empty, _demo, scripts.demo, scripts.demo_raw),
-        Server("fixture", _empty, _fixture, scripts.fixture, scripts.fixture_raw),
+        fixture,
+        Server(
+            "fixture-modern",
+            _empty,
+            _fixture("modern"),
+            scripts.fixture,
+            scripts.fixture_raw,
+            eras=frozenset({"modern"}),
+            legacy_twin=fixture,
+        ),
+        Server("fixture-either", _empty, _fixture("either"), scripts.fixture, scripts.fixture_raw, eras=either),
         Server("everything", _empty, _everything, scripts.everything, scripts.everything_raw, has_tasks=True),
         Server("filesystem", _files, _filesystem, scripts.filesystem),
         Server("memory", _empty, _memory, scripts.memory),
-        Server("time", _empty, _time, scripts.time),
-        Server("git", _repository, _git, scripts.git),
+        Server("time", _empty, _time, scripts.time, eras=either),
+        Server("git", _repository, _git, scripts.git, eras=either),
     ]
 
 
@@ -126,8 +142,8 @@ def _demo(_folder: Path) -> Command:
     return Command(str(environment.standpipe()), ["demo"])
 
 
-def _fixture(_folder: Path) -> Command:
-    return Command(str(environment.fixture()), ["--era", "legacy"])
+def _fixture(era: str) -> Callable[[Path], Command]:
+    return lambda _folder: Command(str(environment.fixture()), ["--era", era])
 
 
 def _everything(_folder: Path) -> Command:
