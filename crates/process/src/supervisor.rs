@@ -17,6 +17,7 @@ mod side;
 mod table;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -239,7 +240,7 @@ impl Supervisor {
     fn reported(&mut self, key: InstanceKey, report: Report) {
         match report {
             Report::NeedsSide(input) => self.place_aside(input),
-            Report::Misrouted(input) => self.send_to_main(input),
+            Report::Misrouted(input) => self.misrouted(key, input),
             Report::RootsGiven { owner, others } => self.given_away(key, &owner, others),
             Report::SideFree => self.side_is_free(key),
             Report::Vacant => self.vacated(key),

@@ -276,11 +276,14 @@ impl Mux {
         slot: Slot,
         now: Instant,
     ) {
-        if self.is_foreign(session) {
-            if &*notification.method == method::CANCELLED {
-                // Of a call that was begun before the process became somebody else's.
-                return self.cancelled_by_client(session, notification, slot, now);
-            }
+        let is_foreign = self.is_foreign(session);
+        if (is_foreign || self.phase != Phase::Ready) && &*notification.method == method::CANCELLED
+        {
+            // Of a call that was begun before the process became somebody else's, or that waits for
+            // it to serve.
+            return self.cancelled_by_client(session, notification, slot, now);
+        }
+        if is_foreign {
             let session = Arc::clone(session);
             return self.note(Note::Misrouted(Input::Notification { session, notification, slot }));
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::calls::{Call, CallKind, ClientCall};
 use super::{Drop, Mux, Note, Role};
-use crate::connection::{Outlet, Session, Slot};
+use crate::connection::{Input, Outlet, Session, Slot};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::message::{Id, Message, Notification, Params, RawJson};
@@ -41,7 +41,12 @@ impl Mux {
                 reply.inspect(|reply| end_stream(reply, session));
                 return;
             }
-            ([], []) if self.pass_cancel_on(session, &notification) => return,
+            ([], []) if self.speaks_for(session) => {
+                // It waits for a process, or runs in one beside this; the owner knows.
+                let session = Arc::clone(session);
+                let cancellation = Input::Notification { session, notification, slot };
+                return self.note(Note::Misrouted(cancellation));
+            }
             _ => return self.note(Note::Dropped(Drop::AmbiguousCancel)),
         };
         if let Some(call) = self.hand_over(ours) {
@@ -64,24 +69,11 @@ impl Mux {
         self.outgoing.push(Message::Notification(forwarded), None, Some(slot));
     }
 
-    /// What is to be cancelled is not here, but it may run in a side process of this session. All of
-    /// them are told; an id is used once in a session. `false` when there is none.
-    fn pass_cancel_on(&self, session: &Arc<Session>, notification: &Notification) -> bool {
-        let own = session.own();
-        let is = |inbox: &crate::connection::Inbox| own.as_ref().is_some_and(|o| o.same_as(inbox));
-        // Only the process that a session's messages come to passes them on, so none goes in circles.
-        if !matches!(self.role, Role::Main) && !is(&self.inbox) {
-            return false;
-        }
-        let mut others = session.others_than(&self.inbox);
-        others.retain(|other| !is(other));
-        for other in &others {
-            let message = Message::Notification(notification.clone());
-            // With a full queue the call goes on, and its late answer is allowed (2025-11-25,
-            // "Cancellation").
-            let _full = other.send(session, message, session.outlet(), None);
-        }
-        !others.is_empty()
+    /// Whether this is the process that the session's messages come to. Only that one passes
+    /// cancellations on, so that none goes in circles.
+    fn speaks_for(&self, session: &Session) -> bool {
+        let is_own = || session.own().is_some_and(|own| own.same_as(&self.inbox));
+        matches!(self.role, Role::Main) || is_own()
     }
 
     /// The session is over: nothing of it stays.

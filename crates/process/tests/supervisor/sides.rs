@@ -66,6 +66,29 @@ async fn a_call_that_asked_once_runs_aside_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_for_a_side_process_can_be_cancelled() {
+    let world = World::new();
+    let service = world.fixture(|spec| spec.limits.side_processes = 1);
+    let asker = Client::with(&service, ASKABLE).await.unwrap();
+    let other = Client::with(&service, ASKABLE).await.unwrap();
+    // From now on it is known to ask, and runs aside.
+    asker.ask("elicitation", &named("a")).await.unwrap();
+    let mut first = asker.begin("ask", r#"{"kind":"elicitation"}"#).await.unwrap();
+    let question = first.question().await;
+    let mut second = other.begin("ask", r#"{"kind":"elicitation"}"#).await.unwrap();
+    let cancelled =
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    other.notify(cancelled).await.unwrap();
+    assert!(matches!(second.answer().await, Err(Failure::Nothing)));
+    assert_eq!(world.counted("dropped_messages_total", "ambiguous_cancel"), 0);
+    // The place that it waited for is the next one's.
+    first.reply(&question, &named("a"));
+    first.answer().await.unwrap();
+    assert_eq!(text(&other.ask("elicitation", &named("b")).await.unwrap()), named("b"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thirty_two_askers_share_eight_side_processes() {
     const ASKERS: usize = 32;
     let world = World::new();

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use super::harness::*;
+use crate::connection::Input;
+use crate::fault::FaultKind;
+use crate::message::Message;
 use crate::mux::abandoned::ABANDONED_FOR;
 use crate::mux::{Note, Role};
 use crate::protocol::code;
@@ -44,15 +47,26 @@ fn a_call_that_was_not_written_yet_is_taken_back() {
 }
 
 #[test]
+fn a_call_that_waits_for_the_child_can_be_cancelled_by_whoever_holds_it() {
+    let mut h = Harness::main();
+    let a = h.client(NOTHING);
+    h.mux.child_ended(FaultKind::Draining);
+    h.cancel(&a, "1");
+    assert!(!passed_on(&mut h));
+}
+
+#[test]
 fn cancelling_reaches_only_the_one_call_that_is_meant() {
     let mut h = Harness::main();
     let (a, b) = (h.client(NOTHING), h.client(NOTHING));
     let (mut one, mut other) = (h.call(&a, "1", "t"), h.call(&b, "1", "t"));
     let mut twice = [h.call(&a, "2", "t"), h.call(&a, "2", "t")];
     h.sent();
-    for id in ["2", "\"1\"", "1.0", "3"] {
+    h.cancel(&a, "2");
+    assert_eq!(h.notes(), ["Dropped(AmbiguousCancel)"]);
+    for id in ["\"1\"", "1.0", "3"] {
         h.cancel(&a, id);
-        assert_eq!(h.notes(), ["Dropped(AmbiguousCancel)"], "{id}");
+        assert!(!passed_on(&mut h), "{id}");
     }
     h.send(&a, r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}"#);
     assert_eq!(h.notes(), ["Dropped(AmbiguousCancel)"]);
@@ -151,6 +165,7 @@ fn a_call_in_any_side_process_can_be_cancelled() {
         side.sent_one();
     }
     main.cancel(&a, "2");
+    assert!(passed_on(&mut main));
     for side in &mut sides {
         side.pump();
     }
@@ -164,6 +179,7 @@ fn a_call_in_any_side_process_can_be_cancelled() {
     assert!(sides[1].mux.take_notes().iter().any(|note| matches!(note, Note::SideFree)));
     // An unknown one goes round once and no more.
     main.cancel(&a, "9");
+    assert!(passed_on(&mut main));
     for side in &mut sides {
         side.pump();
     }
@@ -171,4 +187,20 @@ fn a_call_in_any_side_process_can_be_cancelled() {
     // A side process that is gone is forgotten.
     drop(sides);
     assert!(a.session.others_than(&main.inbox).is_empty());
+    main.cancel(&a, "9");
+    assert!(!passed_on(&mut main));
+}
+
+/// Does what a supervisor does that has no such call waiting; `false` when there is no side process.
+fn passed_on(main: &mut Harness) -> bool {
+    let notes = main.mux.take_notes();
+    let [Note::Misrouted(Input::Notification { session, notification, .. })] = &notes[..] else {
+        panic!("{notes:?}");
+    };
+    let sides = session.others_than(&main.inbox);
+    for side in &sides {
+        let message = Message::Notification(notification.clone());
+        side.send(session, message, session.outlet(), None).expect("there is room");
+    }
+    !sides.is_empty()
 }
