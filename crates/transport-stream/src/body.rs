@@ -6,7 +6,6 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Request;
 use http::header::{CONTENT_LENGTH, HeaderMap};
 use http_body::Body;
 use standpipe_core::budget::{Budget, Permit};
@@ -42,9 +41,9 @@ pub(crate) async fn read<B>(
 where
     B: Body<Data = Bytes>,
 {
-    if let Err(too_large) = check_declared(headers, limit) {
+    if is_too_large(headers, limit) {
         discard(pin!(body)).await;
-        return Err(too_large);
+        return Err(Unread::TooLarge { limit });
     }
     let declared = declared(headers);
     let mut permit = budget.take(0).ok_or(Unread::NoMemory)?;
@@ -87,12 +86,9 @@ where
     Ok((bytes, permit))
 }
 
-/// Refuses a body that says beforehand that it is too long.
-fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Unread> {
-    if declared(headers).is_some_and(|length| length > limit as u64) {
-        return Err(Unread::TooLarge { limit });
-    }
-    Ok(())
+/// Whether a body says beforehand that it is too long.
+pub(crate) fn is_too_large(headers: &HeaderMap, limit: usize) -> bool {
+    declared(headers).is_some_and(|length| length > limit as u64)
 }
 
 /// Reads on without keeping anything, within bounds.
@@ -113,16 +109,16 @@ where
 
 /// The id of a request that is refused for its headers, if it is short and one can be read.
 pub(crate) async fn peek_id<B>(
-    request: Request<B>,
+    headers: &HeaderMap,
+    body: B,
     settings: &GateSettings,
     budget: &Budget,
 ) -> Option<Id>
 where
     B: Body<Data = Bytes>,
 {
-    let (head, body) = request.into_parts();
     let limit = settings.max_message_bytes.min(PEEK);
-    let (bytes, _permit) = read(&head.headers, body, limit, budget).await.ok()?;
+    let (bytes, _permit) = read(headers, body, limit, budget).await.ok()?;
     match parse_body(&bytes) {
         Ok(Incoming::Single(Message::Request(request))) => Some(request.id),
         Ok(_) => None,

@@ -26,7 +26,15 @@ pub(crate) struct Event {
 
 impl Event {
     pub(crate) fn new(id: EventId, encoded: Encoded) -> Self {
-        let prefix = format!("id: {id}\nevent: message\ndata: ");
+        Self::after(&format!("id: {id}\nevent: message\ndata: "), encoded)
+    }
+
+    /// An event that cannot be resumed after (2026-07-28, "Receiving Messages").
+    pub(crate) fn unnumbered(encoded: Encoded) -> Self {
+        Self::after("event: message\ndata: ", encoded)
+    }
+
+    fn after(prefix: &str, encoded: Encoded) -> Self {
         let mut head = BytesMut::with_capacity(prefix.len() + encoded.head.len() + 2);
         head.put_slice(prefix.as_bytes());
         head.put_slice(&encoded.head);

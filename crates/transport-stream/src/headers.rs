@@ -26,29 +26,29 @@ impl Media {
 }
 
 /// What `MCP-Protocol-Version` claims.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Claim {
-    /// A legacy revision, or none.
+    /// A legacy revision, or none. The body may say otherwise, and is right then.
     Legacy(Option<ProtocolVersion>),
     /// A revision without sessions, known or not.
-    Modern(String),
+    Modern,
+    /// No revision that ever was, nor one that may come, or two of them. The body says how this is
+    /// refused; to a legacy client like this.
+    Unclear(Refusal),
 }
 
-/// Decides the era of a request.
-///
-/// # Errors
-/// When the version is none that ever was, nor one that may come.
-pub(crate) fn claim(headers: &HeaderMap) -> Result<Claim, Refusal> {
-    let Some(text) = single(headers, header::PROTOCOL_VERSION)? else {
-        return Ok(Claim::Legacy(None));
+/// Decides the era of a request, as far as its headers go.
+pub(crate) fn claim(headers: &HeaderMap) -> Claim {
+    let text = match single(headers, header::PROTOCOL_VERSION) {
+        Ok(None) => return Claim::Legacy(None),
+        Ok(Some(text)) => text,
+        Err(refusal) => return Claim::Unclear(refusal),
     };
     match ProtocolVersion::parse(text) {
-        Some(version) if version.era() == Era::Legacy => Ok(Claim::Legacy(Some(version))),
-        Some(_) => Ok(Claim::Modern(text.to_owned())),
-        None if is_date(text) && text > ProtocolVersion::LATEST_LEGACY.as_str() => {
-            Ok(Claim::Modern(text.to_owned()))
-        }
-        None => Err(Refusal::VersionUnknown(text.to_owned())),
+        Some(version) if version.era() == Era::Legacy => Claim::Legacy(Some(version)),
+        Some(_) => Claim::Modern,
+        None if is_date(text) && text > ProtocolVersion::V2026_07_28.as_str() => Claim::Modern,
+        None => Claim::Unclear(Refusal::VersionUnknown(text.to_owned())),
     }
 }
 
@@ -162,7 +162,10 @@ impl std::fmt::Display for EventId {
 }
 
 /// A header that may stand there once. Two readers could take different ones of several.
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+pub(crate) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else {
         return Ok(None);

@@ -21,7 +21,6 @@ use standpipe_core::trace;
 use standpipe_metrics::{Dropped, Wire};
 use tokio::time::Instant;
 
-use crate::body;
 use crate::event_body::EventBody;
 use crate::headers::{self, Media, Named, StreamId};
 use crate::listening::{MAX_LISTENERS, Unlistened};
@@ -30,6 +29,7 @@ use crate::response::{self, StreamBody};
 use crate::session::{Record, Resumed};
 use crate::transport::{Route, StreamTransport};
 use crate::usage::InUse;
+use crate::{body, modern};
 
 /// The revisions that are served over this transport, newest first.
 pub(crate) const SERVED: [ProtocolVersion; 3] =
@@ -38,12 +38,12 @@ pub(crate) const SERVED: [ProtocolVersion; 3] =
 /// What is allowed here.
 const METHODS: &str = "GET, POST, DELETE";
 
-/// Serves one request. `_claimed` is not held against the session's own version: clients are known
-/// that send the one they asked for instead of the one they got, and nothing depends on it.
+/// Serves one request. What is claimed is not held against the session's own version: clients are
+/// known that send the one they asked for instead of the one they got, and nothing depends on it.
 pub(crate) async fn handle<B>(
     transport: &StreamTransport,
     route: &Route,
-    _claimed: Option<ProtocolVersion>,
+    claimed: Option<ProtocolVersion>,
     request: Request<B>,
 ) -> Response<StreamBody>
 where
@@ -52,6 +52,10 @@ where
     let (head, body) = request.into_parts();
     let answer = match head.method {
         Method::POST => post(transport, route, &head, body).await,
+        Method::GET | Method::DELETE if claimed.is_none() && names_nothing(&head.headers) => {
+            // Of no era that has this method.
+            Err(Refusal::Method { allow: "POST" }.into())
+        }
         Method::GET => get(transport, route, &head.headers),
         Method::DELETE => delete(transport, route, &head.headers),
         _ => Err(Refusal::Method { allow: METHODS }.into()),
@@ -86,6 +90,9 @@ where
             return Err(refused);
         }
     };
+    if modern::is_modern(&incoming) {
+        return modern::serve(transport, route, &head.headers, incoming, permit, began).await;
+    }
     if let Incoming::Single(message) = &incoming {
         trace::message(message);
     }
@@ -250,6 +257,10 @@ fn name_session(session: &Session) {
 /// Whether the session's client understands events without data; older ones choke on them.
 fn is_primed(record: &Record) -> bool {
     record.session().profile().version >= ProtocolVersion::V2025_11_25
+}
+
+fn names_nothing(headers: &HeaderMap) -> bool {
+    matches!(headers::session(headers), Ok(Named::Nothing))
 }
 
 fn is_initialize(message: &Message) -> bool {

@@ -15,10 +15,8 @@ use standpipe_core::protocol::{ProtocolVersion, code};
 use standpipe_metrics::Outcome;
 
 use crate::legacy::SERVED;
+use crate::modern::{self, Unfit};
 use crate::response::{self, StreamBody};
-
-/// JSON-RPC code of a version that is not served (2026-07-28, "Versioning").
-const VERSION_NOT_SERVED: i32 = -32022;
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,12 +69,6 @@ pub(crate) enum Refusal {
         list = Served
     )]
     VersionUnknown(String),
-    #[error(
-        "protocol version {requested:?} is not served here; served are {list}, opened with \
-         `initialize`",
-        list = Served
-    )]
-    VersionNotServed { requested: String },
     #[error("`Mcp-Session-Id` is missing; begin with `initialize`, then send the id it returned")]
     SessionMissing,
     #[error("no such session (`Mcp-Session-Id`); it may have ended; initialize a new one")]
@@ -98,6 +90,8 @@ pub(crate) enum Refusal {
     InitializeInBatch,
     #[error("`initialize` needs `params` with `protocolVersion` and `capabilities`: {0}")]
     InitializeParams(#[source] serde_json::Error),
+    #[error(transparent)]
+    Modern(#[from] Unfit),
     #[error("{0}")]
     Fault(Fault),
 }
@@ -107,11 +101,8 @@ struct Served;
 
 impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, version) in SERVED.iter().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}{version}")?;
-        }
-        Ok(())
+        write!(f, "{}", modern::SERVED)?;
+        SERVED.iter().try_for_each(|version| write!(f, ", {version}"))
     }
 }
 
@@ -140,7 +131,6 @@ impl Refusal {
             | Self::HeaderRepeated(_)
             | Self::HeaderNotText(_)
             | Self::VersionUnknown(_)
-            | Self::VersionNotServed { .. }
             | Self::SessionMissing
             | Self::SessionOpen
             | Self::EventId(EventIdFault::Malformed | EventIdFault::Unknown)
@@ -150,6 +140,7 @@ impl Refusal {
             // Not 404, which would tell the client that its session is gone.
             Self::EventId(EventIdFault::Gone) => StatusCode::GONE,
             Self::SessionUnknown => StatusCode::NOT_FOUND,
+            Self::Modern(unfit) => unfit.status(),
             Self::TooManyListeners(_) => StatusCode::CONFLICT,
             Self::Fault(fault) => {
                 StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -161,7 +152,7 @@ impl Refusal {
     pub(crate) fn code(&self) -> i32 {
         match self {
             Self::Message(rejected) => rejected.code(),
-            Self::VersionNotServed { .. } => VERSION_NOT_SERVED,
+            Self::Modern(unfit) => unfit.code(),
             Self::InitializeParams(_) => code::INVALID_PARAMS,
             Self::SessionUnknown => code::SESSION_NOT_FOUND,
             Self::Fault(fault) => fault.code(),
@@ -184,9 +175,8 @@ impl Refusal {
     /// The JSON-RPC error object.
     pub(crate) fn error(&self) -> RawJson {
         match self {
-            Self::VersionNotServed { requested } => {
-                let data = version_data(requested);
-                error_object(self.code(), &self.to_string(), data.as_ref())
+            Self::Modern(unfit) => {
+                error_object(self.code(), &self.to_string(), unfit.data().as_ref())
             }
             Self::Fault(fault) => fault.error(),
             _ => error_object(self.code(), &self.to_string(), None),
@@ -250,12 +240,4 @@ pub(crate) fn error_body(id: Option<&Id>, error: &RawJson) -> Bytes {
     out.put_slice(error.as_bytes());
     out.put_u8(b'}');
     out.freeze()
-}
-
-/// What the specification wants to be said of a version that is not served: which are, and which was
-/// asked for. `None` cannot happen.
-fn version_data(requested: &str) -> Option<RawJson> {
-    let supported: Vec<_> = SERVED.iter().map(|version| version.as_str()).collect();
-    let data = serde_json::json!({ "supported": supported, "requested": requested });
-    RawJson::new(&Bytes::from(data.to_string())).ok()
 }

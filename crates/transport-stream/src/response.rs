@@ -20,6 +20,7 @@ use standpipe_metrics::Outcome;
 
 use crate::event_body::EventBody;
 use crate::events::held;
+use crate::modern::ModernBody;
 
 /// Tells nginx and its kin not to hold events back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -30,6 +31,7 @@ pub struct StreamBody(Kind);
 enum Kind {
     Whole(Whole),
     Events(Box<EventBody>),
+    Modern(Box<ModernBody>),
 }
 
 struct Whole {
@@ -50,6 +52,10 @@ impl StreamBody {
 
     pub(crate) fn events(body: EventBody) -> Self {
         Self(Kind::Events(Box::new(body)))
+    }
+
+    pub(crate) fn modern(body: ModernBody) -> Self {
+        Self(Kind::Modern(Box::new(body)))
     }
 
     /// One message as JSON.
@@ -97,6 +103,7 @@ impl Body for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = match &mut self.0 {
             Kind::Events(events) => std::task::ready!(events.poll_piece(cx)),
+            Kind::Modern(events) => std::task::ready!(events.poll_piece(cx)),
             Kind::Whole(whole) if whole.first.is_empty() => whole.rest.pop_front(),
             Kind::Whole(whole) => Some(std::mem::take(&mut whole.first)),
         };
@@ -107,13 +114,14 @@ impl Body for StreamBody {
         match &self.0 {
             Kind::Whole(whole) => whole.first.is_empty() && whole.rest.is_empty(),
             Kind::Events(events) => events.is_over(),
+            Kind::Modern(events) => events.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(whole) => SizeHint::with_exact(whole.len()),
-            Kind::Events(_) => SizeHint::default(),
+            Kind::Events(_) | Kind::Modern(_) => SizeHint::default(),
         }
     }
 }
@@ -129,7 +137,7 @@ impl fmt::Debug for StreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Whole(whole) => write!(f, "StreamBody({} bytes)", whole.len()),
-            Kind::Events(_) => f.write_str("StreamBody(events)"),
+            Kind::Events(_) | Kind::Modern(_) => f.write_str("StreamBody(events)"),
         }
     }
 }

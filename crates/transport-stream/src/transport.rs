@@ -1,24 +1,24 @@
 //! The transport as the server sees it: [`StreamTransport`].
 //!
-//! Owns the table of sessions, the budgets, and the work that no request does: reclaiming sessions
-//! that nobody uses. Must not know the rules of any one era.
+//! Owns the table of sessions, that of parked calls, the budgets, and the work that no request does:
+//! reclaiming sessions that nobody uses. Must not know the rules of any one era.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use standpipe_core::budget::Budget;
 use standpipe_core::connection::{Gate, Intake, Outlet, OutletLimits, outlet};
-use standpipe_metrics::{Outcome, ServiceMetrics, Wire};
+use standpipe_metrics::ServiceMetrics;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::headers::{self, Claim};
-use crate::refusal::{Refusal, Refused};
+use crate::modern::{ParkedCalls, Tools};
 use crate::response::StreamBody;
 use crate::sessions::Sessions;
-use crate::{body, legacy};
+use crate::{legacy, modern};
 
 /// Memory for events that were sent and may have to be sent again, of all streams together, in
 /// bytes. When it is used up events are still delivered, but not kept: a stream that breaks then
@@ -60,6 +60,8 @@ pub struct StreamTransport {
     answers: Budget,
     replay: Budget,
     sessions: Sessions,
+    parked: Arc<ParkedCalls>,
+    tools: Tools,
 }
 
 impl StreamTransport {
@@ -81,6 +83,8 @@ impl StreamTransport {
             answers,
             replay: Budget::new(REPLAY_BYTES),
             sessions: Sessions::default(),
+            parked: Arc::default(),
+            tools: Tools::default(),
         }
     }
 
@@ -91,19 +95,14 @@ impl StreamTransport {
         B: http_body::Body<Data = Bytes>,
     {
         match headers::claim(request.headers()) {
-            Ok(Claim::Modern(requested)) => self.decline(route, requested, request).await,
-            Ok(Claim::Legacy(version)) => legacy::handle(self, route, version, request).await,
-            Err(refusal) => {
-                let began = Instant::now();
-                let id = body::peek_id(request, route.gate.settings(), &self.bodies).await;
-                route.metrics.request(Wire::StreamLegacy, Outcome::Rejected, began.elapsed());
-                Refused { refusal, id }.into_response()
-            }
+            Claim::Modern => modern::handle(self, route, request).await,
+            Claim::Legacy(version) => legacy::handle(self, route, version, request).await,
+            Claim::Unclear(refusal) => modern::unclear(self, route, refusal, request).await,
         }
     }
 
-    /// Ends sessions that nobody uses and drops answers that nobody fetches, until shutdown. To be
-    /// spawned once.
+    /// Ends sessions that nobody uses, calls that nobody carries on, and drops answers that nobody
+    /// fetches, until shutdown. To be spawned once.
     pub async fn run(&self) {
         let (shortest, longest) = TIDY_BETWEEN;
         let idle = self.settings.session_idle_timeout;
@@ -111,6 +110,7 @@ impl StreamTransport {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while let Some(_tick) = self.shutdown.run_until_cancelled(ticks.tick()).await {
             self.sessions.tidy(Instant::now(), idle);
+            self.parked.sweep(Instant::now());
         }
     }
 
@@ -124,9 +124,24 @@ impl StreamTransport {
         self.sessions.count_of(service)
     }
 
-    /// Ends the sessions of a service that is no more.
+    /// Ends the sessions of a service that is no more, and its calls that wait to be carried on.
     pub fn end_sessions_of(&self, service: &str) {
         self.sessions.end_of(service);
+        self.parked.end_of(service);
+        self.tools.forget(service);
+    }
+
+    /// How many calls wait for their modern clients to call again, of all services.
+    pub fn parked_calls(&self) -> usize {
+        self.parked.len()
+    }
+
+    pub(crate) fn parked(&self) -> &Arc<ParkedCalls> {
+        &self.parked
+    }
+
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     pub(crate) fn table(&self) -> &Sessions {
@@ -147,28 +162,5 @@ impl StreamTransport {
 
     pub(crate) fn outlet(&self) -> (Outlet, Intake) {
         outlet(OutletLimits::new(self.answers.clone()))
-    }
-
-    /// A modern request; no revision of that era is served yet. The list of those that are tells a
-    /// client that knows both eras to begin with `initialize` (2026-07-28, "Versioning").
-    async fn decline<B>(
-        &self,
-        route: &Route,
-        requested: String,
-        request: Request<B>,
-    ) -> Response<StreamBody>
-    where
-        B: http_body::Body<Data = Bytes>,
-    {
-        if request.method() != Method::POST {
-            let refusal = Refusal::Method { allow: "POST" };
-            return Refused { refusal, id: None }.into_response();
-        }
-        let began = Instant::now();
-        let id = body::peek_id(request, route.gate.settings(), &self.bodies).await;
-        let wire = Wire::StreamModern;
-        route.metrics.request(wire, Outcome::Rejected, began.elapsed());
-        let refusal = Refusal::VersionNotServed { requested };
-        Refused { refusal, id }.into_response()
     }
 }

@@ -15,7 +15,6 @@ mod responses;
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use digest::{Digest, Digester};
@@ -69,6 +68,20 @@ pub enum StateError {
 #[derive(Debug)]
 pub struct Full<C>(pub C);
 
+/// A `requestState` that parks one call, for one round.
+#[derive(Debug)]
+pub struct State {
+    handle: u128,
+    text: String,
+}
+
+impl State {
+    /// What the client gets, and gives back.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
 /// The parked calls of one process.
 #[derive(Debug)]
 pub struct Parking<C> {
@@ -95,22 +108,30 @@ impl<C> Default for Parking<C> {
 }
 
 impl<C> Parking<C> {
-    /// Parks a call until somebody comes for it with the state that is returned, or `until` has
-    /// come. A state is good for one round.
+    /// A state that nobody has had before.
+    pub fn state(&self) -> State {
+        let handle = u128::from_be_bytes(random());
+        State { handle, text: format!("{MARK}{:016x}.{handle:032x}", self.run) }
+    }
+
+    /// Parks a call until somebody comes for it with `state`, or `until` has come.
     ///
     /// # Errors
     /// [`Full`] when [`MAX_PARKED`] are parked, or [`MAX_PARKED_OF_PRINCIPAL`] of this principal.
-    pub fn park(&mut self, binding: Binding, call: C, until: Instant) -> Result<String, Full<C>> {
+    pub fn park(
+        &mut self,
+        state: &State,
+        binding: Binding,
+        call: C,
+        until: Instant,
+    ) -> Result<(), Full<C>> {
         let of_principal = self.principals.get(&binding.principal).copied().unwrap_or_default();
         if self.calls.len() >= MAX_PARKED || of_principal >= MAX_PARKED_OF_PRINCIPAL {
             return Err(Full(call));
         }
         self.principals.insert(binding.principal.clone(), of_principal + 1);
-        let handle = u128::from_be_bytes(random());
-        self.calls.insert(handle, Parked { binding, until, call });
-        let mut state = String::with_capacity(64);
-        let _infallible = write!(state, "{MARK}{:016x}.{handle:032x}", self.run);
-        Ok(state)
+        self.calls.insert(state.handle, Parked { binding, until, call });
+        Ok(())
     }
 
     /// The call that is parked under `state`; `None` when the state is not one of ours, but the

@@ -77,7 +77,7 @@ async fn bad_posts_are_refused_with_their_status_code_and_id() {
             right,
             vec![(version, "2025-01-01")],
             "400 -32600 7",
-            "2025-11-25, 2025-06-18, 2025-03-26",
+            "served are 2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26",
         ),
         (
             right,
@@ -85,13 +85,8 @@ async fn bad_posts_are_refused_with_their_status_code_and_id() {
             "400 -32600 7",
             "more than once",
         ),
-        (
-            right,
-            vec![(version, "2026-07-28")],
-            "400 -32022 7",
-            r#""data":{"requested":"2026-07-28","supported":["2025-11-25","2025-06-18","2025-03-26"]}"#,
-        ),
-        (right, vec![(version, "2027-01-01")], "400 -32022 7", r#""requested":"2027-01-01""#),
+        (right, vec![(version, "2026-07-28")], "400 -32020 7", "`Mcp-Method` is missing"),
+        (right, vec![(version, "2027-01-01")], "400 -32020 7", "`Mcp-Method` is missing"),
         (open, vec![], "400 -32600 0", "has been initialized"),
         (open, vec![(id, zeros)], "404 -32011 0", "no such session"),
         (
@@ -158,19 +153,23 @@ async fn bad_gets_and_deletes_and_other_methods() {
     let session = world.open("2025-11-25").await;
     let id = "mcp-session-id";
     let last = "last-event-id";
+    let version = "mcp-protocol-version";
     let zeros: &str = &"0".repeat(32);
     let sse = ("accept", "text/event-stream");
     let table: Vec<(Method, Changes<'_>, &str)> = vec![
         (Method::GET, vec![("accept", "application/json")], "406 -32012 null"),
         (Method::GET, vec![("accept", "")], "406 -32012 null"),
-        (Method::GET, vec![sse, (id, "")], "400 -32600 null"),
+        (Method::GET, vec![sse, (id, "")], "405 -32012 null"),
+        (Method::GET, vec![sse, (id, ""), (version, "2025-06-18")], "400 -32600 null"),
         (Method::GET, vec![sse, (id, zeros)], "404 -32011 null"),
-        (Method::GET, vec![sse, ("mcp-protocol-version", "x")], "400 -32600 null"),
-        (Method::GET, vec![sse, ("mcp-protocol-version", "2026-07-28")], "405 -32012 null"),
+        (Method::GET, vec![sse, (version, "x")], "400 -32600 null"),
+        (Method::GET, vec![sse, (version, "2026-07-28")], "405 -32012 null"),
         (Method::GET, vec![sse, (last, "what")], "400 -32600 null"),
         (Method::GET, vec![sse, (last, "0/0")], "400 -32600 null"),
         (Method::GET, vec![sse, (last, "g0/0")], "400 -32600 null"),
-        (Method::DELETE, vec![(id, "")], "400 -32600 null"),
+        (Method::DELETE, vec![(id, "")], "405 -32012 null"),
+        (Method::DELETE, vec![(id, ""), (version, "2025-06-18")], "400 -32600 null"),
+        (Method::DELETE, vec![(version, "2026-07-28")], "405 -32012 null"),
         (Method::DELETE, vec![(id, zeros)], "404 -32011 null"),
         (Method::PUT, vec![], "405 -32012 null"),
         (Method::HEAD, vec![], "405 -32012 null"),
@@ -180,8 +179,8 @@ async fn bad_gets_and_deletes_and_other_methods() {
         let seen = world.seen(altered(&method, &session, "", &changes)).await;
         assert_eq!(seen.summary(), summary, "{method} {changes:?}: {}", seen.body);
         if seen.status == 405 {
-            let modern = changes.iter().any(|(_, value)| *value == "2026-07-28");
-            let allow = if modern { "POST" } else { "GET, POST, DELETE" };
+            let legacy = matches!(method, Method::PUT | Method::HEAD | Method::OPTIONS);
+            let allow = if legacy { "GET, POST, DELETE" } else { "POST" };
             assert_eq!(seen.header("allow"), allow);
         }
     }

@@ -18,6 +18,17 @@ fn digest(digester: &Digester, method: &str, params: &str) -> Digest {
     digester.digest(method, Some(&Params::opaque(raw)))
 }
 
+fn park<C>(
+    parking: &mut Parking<C>,
+    binding: Binding,
+    call: C,
+    until: Instant,
+) -> Result<String, C> {
+    let state = parking.state();
+    parking.park(&state, binding, call, until).map_err(|full| full.0)?;
+    Ok(state.as_str().to_owned())
+}
+
 fn binding(digester: &Digester) -> Binding {
     Binding {
         service: "svc".into(),
@@ -30,8 +41,8 @@ fn binding(digester: &Digester) -> Binding {
 fn a_state_gets_its_call_back_once() {
     let (digester, now) = (Digester::default(), Instant::now());
     let mut parking = Parking::default();
-    let first = parking.park(binding(&digester), "first", now + A_MINUTE).expect("room");
-    let second = parking.park(binding(&digester), "second", now + A_MINUTE).expect("room");
+    let first = park(&mut parking, binding(&digester), "first", now + A_MINUTE).expect("room");
+    let second = park(&mut parking, binding(&digester), "second", now + A_MINUTE).expect("room");
     assert_ne!(first, second);
     assert_eq!(parking.find(&first, &binding(&digester), now), Ok(Some(&"first")));
     assert_eq!(parking.take(&first), Some("first"));
@@ -45,7 +56,7 @@ fn a_state_is_good_for_its_service_principal_and_request_alone() {
     let (digester, now) = (Digester::default(), Instant::now());
     let mut parking = Parking::default();
     let right = binding(&digester);
-    let state = parking.park(right.clone(), (), now + A_MINUTE).expect("room");
+    let state = park(&mut parking, right.clone(), (), now + A_MINUTE).expect("room");
     let other_service = Binding { service: "other".into(), ..right.clone() };
     let other_principal = Binding { principal: Principal::new("eve"), ..right.clone() };
     for foreign in [other_service, other_principal] {
@@ -69,7 +80,7 @@ fn forged_states_are_refused_and_those_of_others_passed_on() {
     let (digester, now) = (Digester::default(), Instant::now());
     let mut parking = Parking::default();
     let right = binding(&digester);
-    let state = parking.park(right.clone(), (), now + A_MINUTE).expect("room");
+    let state = park(&mut parking, right.clone(), (), now + A_MINUTE).expect("room");
     let (run, handle) = state.rsplit_once('.').expect("two parts");
     let changed = if handle.ends_with('0') { "1" } else { "0" };
     let forged = [
@@ -96,9 +107,9 @@ fn expiry() {
     let (digester, now) = (Digester::default(), Instant::now());
     let mut parking = Parking::default();
     let right = binding(&digester);
-    let state = parking.park(right.clone(), 1, now + A_MINUTE).expect("room");
-    let later = parking.park(right.clone(), 2, now + 2 * A_MINUTE).expect("room");
-    let gone = parking.park(right.clone(), 3, now + 2 * A_MINUTE).expect("room");
+    let state = park(&mut parking, right.clone(), 1, now + A_MINUTE).expect("room");
+    let later = park(&mut parking, right.clone(), 2, now + 2 * A_MINUTE).expect("room");
+    let gone = park(&mut parking, right.clone(), 3, now + 2 * A_MINUTE).expect("room");
     assert_eq!(parking.sweep(now, |call| *call == 3), [3]);
     assert_eq!(parking.find(&gone, &right, now), Err(StateError::Unknown));
     // Not swept yet, and yet too late.
@@ -122,14 +133,14 @@ fn there_is_an_end_to_what_is_parked() {
     let mut states = Vec::new();
     for at in 0..MAX_PARKED {
         let binding = of(at / MAX_PARKED_OF_PRINCIPAL);
-        states.push(parking.park(binding, at, now + A_MINUTE).expect("room"));
+        states.push(park(&mut parking, binding, at, now + A_MINUTE).expect("room"));
         if at + 1 == MAX_PARKED_OF_PRINCIPAL {
-            assert_eq!(parking.park(of(0), 7, now + A_MINUTE).map_err(|full| full.0), Err(7));
+            assert_eq!(park(&mut parking, of(0), 7, now + A_MINUTE), Err(7));
         }
     }
-    assert_eq!(parking.park(of(99), 8, now + A_MINUTE).map_err(|full| full.0), Err(8));
+    assert_eq!(park(&mut parking, of(99), 8, now + A_MINUTE), Err(8));
     assert_eq!(parking.take(&states[5]), Some(5));
-    assert!(parking.park(of(0), 9, now + A_MINUTE).is_ok());
+    assert!(park(&mut parking, of(0), 9, now + A_MINUTE).is_ok());
     assert_eq!(parking.take_all().len(), MAX_PARKED);
 }
 
