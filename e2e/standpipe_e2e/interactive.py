@@ -6,46 +6,67 @@ both forms, roots) and puts the answer into its own result, where the label must
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from . import clients, environment, proxy, schemas, servers
-from .servers import Server, Step, tool
+from .servers import Server, Step, step, tool
 from .tap import Tap
 from .transcript import Step as Outcome
 
 # The transport that a client of the mixed company uses, and how often each asks for everything.
-COMPANY = (("ts-sdk-1", "http"), ("py-sdk-1", "sse"), ("ts-sdk-2", "sse"), ("py-sdk-2", "http"))
+COMPANY = (
+    ("ts-sdk-1", "http"),
+    ("py-sdk-1", "sse"),
+    ("ts-sdk-2", "sse"),
+    ("py-sdk-2", "http"),
+    ("ts-sdk-2-modern", "http"),
+    ("py-sdk-2-modern", "http"),
+)
 ROUNDS = 3
+
+# Cases at the same time; each is mostly waiting for small processes.
+WORKERS = 2
 
 
 def run(tap: Tap, only_servers: list[str], only_clients: list[str]) -> None:
     scratch = environment.scratch()
     asking = [s for s in servers.named(only_servers) if s.name in QUESTIONS]
     drivers = [c for c in clients.all_clients() if c.driver is not None]
-    for server in asking:
-        for sharing in ("shared", "session"):
-            for client in drivers:
-                if only_clients and client.name not in only_clients:
-                    continue
-                for transport in client.transports:
-                    _alone(tap, scratch, server, client, transport, sharing)
-            if not only_clients:
-                _in_company(tap, scratch, server, drivers, sharing)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        jobs = []
+        for server in asking:
+            for sharing in ("shared", "session"):
+                for client in drivers:
+                    if only_clients and client.name not in only_clients:
+                        continue
+                    for transport in client.transports:
+                        jobs.append(pool.submit(_alone, tap, scratch, server, client, transport, sharing))
+                if not only_clients:
+                    jobs.append(pool.submit(_in_company, tap, scratch, server, drivers, sharing))
+        for job in jobs:
+            job.result()
     schemas.check(tap, "interactive", scratch)
 
 
 def questions(server: str, rounds: int = 1) -> list[Step]:
     """The calls of which each makes the server ask."""
-    return [{**step, "name": f"{step['name']}-{n}"} for n in range(rounds) for step in QUESTIONS[server]]
+    return [{**asks, "name": f"{asks['name']}-{n}"} for n in range(rounds) for asks in QUESTIONS[server]]
 
 
+FIXTURE = [
+    tool("sampling", "ask", {"kind": "sampling", "message": "your name?"}),
+    tool("elicitation", "ask", {"kind": "elicitation", "message": "your name?"}),
+    tool("roots", "ask", {"kind": "roots"}),
+    tool("all-at-once", "test_multiple_inputs"),
+    tool("in-rounds", "test_input_required_result_multi_round"),
+    step("in-a-prompt", "prompts/get", {"name": "test_input_required_result_prompt"}),
+    step("in-a-resource", "resources/read", {"uri": "test://asking"}),
+]
 QUESTIONS: dict[str, list[Step]] = {
-    "fixture": [
-        tool("sampling", "ask", {"kind": "sampling", "message": "your name?"}),
-        tool("elicitation", "ask", {"kind": "elicitation", "message": "your name?"}),
-        tool("roots", "ask", {"kind": "roots"}),
-    ],
+    "fixture": FIXTURE,
+    "fixture-modern": FIXTURE,
     "everything": [
         tool("sampling", "trigger-sampling-request", {"prompt": "your name?", "maxTokens": 9}),
         tool("elicitation", "trigger-elicitation-request"),
