@@ -146,7 +146,13 @@ pub(crate) async fn live(mut plan: Plan) {
     let starting = traced::start(&plan);
     plan.cause = Span::none(); // Goes on for as long as the start does, and no longer.
     let spec = launch_spec(&plan.spec, &plan.marker);
-    let launched = timeout_at(deadline, plan.launcher.launch(&spec)).await;
+    // Cancel safe: a child whose starter has gone is ended at once, and a watch takes nothing.
+    let launched = tokio::select! {
+        launched = timeout_at(deadline, plan.launcher.launch(&spec)) => launched,
+        reason = stopped(&mut plan.stop) => {
+            return stopped_before(&plan, &Finish::Stopped(reason), began, starting).await;
+        }
+    };
     let launched = match launched.map_err(|_| Arc::from("launching took too long")) {
         Ok(Ok(launched)) => launched,
         Ok(Err(error)) => {
@@ -337,10 +343,23 @@ async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant, starting: Sp
     plan.metrics.start_ended(StartOutcome::LaunchFailed, began.elapsed());
     let why = FaultKind::StartFailed(Arc::clone(&how));
     let ending = Some(Ending::NeverReady);
-    let ended = Ended { ending, ..Ended::unseen(how, why.clone()) };
+    without_a_child(plan, Ended { ending, ..Ended::unseen(how, why) }).await;
+}
+
+/// It was to end before it had begun.
+async fn stopped_before(plan: &Plan, finish: &Finish, began: Instant, starting: Span) {
+    let how = finish.in_words(plan.spec.timeouts.start);
+    traced::start_failed(&starting, finish.start_outcome(), &how);
+    drop(starting);
+    plan.metrics.start_ended(finish.start_outcome(), began.elapsed());
+    let ended = Ended::new(finish, None, plan.spec.timeouts.start, StderrTail::default());
+    without_a_child(plan, ended).await;
+}
+
+async fn without_a_child(plan: &Plan, ended: Ended) {
     plan.announce(&ended).await;
     let (done_to, done) = oneshot::channel();
-    plan.order(Control::Ended { why, done: done_to }).await;
+    plan.order(Control::Ended { why: ended.why, done: done_to }).await;
     let _settled = timeout(SETTLE, done).await;
 }
 

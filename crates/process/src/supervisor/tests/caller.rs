@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use standpipe_core::budget::Budget;
 use standpipe_core::connection::{Intake, Outlet, OutletLimits, Session, SessionProfile, outlet};
 use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::message::{Message, Outcome, parse};
 use standpipe_core::protocol::{ClientCapabilities, ProtocolVersion};
+use tokio::time::sleep;
 
 use crate::service::Service;
 
@@ -34,6 +36,8 @@ impl From<Fault> for Failure {
 pub(super) struct Caller {
     pub(super) session: Arc<Session>,
     number: usize,
+    /// Between finding the way in and going there. On other threads, much may happen meanwhile.
+    dawdles: Duration,
     next: AtomicU64,
     _stream: Intake,
 }
@@ -41,6 +45,10 @@ pub(super) struct Caller {
 impl Caller {
     /// A client that has not said anything yet, and can be asked.
     pub(super) fn new(service: &Service, number: usize) -> Arc<Self> {
+        Self::dawdling(service, number, Duration::ZERO)
+    }
+
+    pub(super) fn dawdling(service: &Service, number: usize, dawdles: Duration) -> Arc<Self> {
         let (outlet, stream) = stream();
         let capabilities = ClientCapabilities {
             sampling: true,
@@ -49,7 +57,7 @@ impl Caller {
         };
         let profile = SessionProfile::new(ProtocolVersion::V2025_06_18, capabilities);
         let session = Session::new(service.gate().clone(), profile, outlet);
-        Arc::new(Self { session, number, next: AtomicU64::new(1), _stream: stream })
+        Arc::new(Self { session, number, dawdles, next: AtomicU64::new(1), _stream: stream })
     }
 
     /// One whose session is open.
@@ -61,6 +69,7 @@ impl Caller {
 
     pub(super) async fn initialize(&self) -> Answer {
         let inbox = self.session.gate().pass().await?;
+        self.dawdle().await;
         let params = format!(
             r#"{{"protocolVersion":"2025-06-18","capabilities":{{"elicitation":{{}}}},"clientInfo":{{"name":"client-{}","version":"1"}}}}"#,
             self.number
@@ -78,9 +87,16 @@ impl Caller {
 
     pub(super) async fn request(&self, method: &str, params: &str) -> Answer {
         let inbox = self.session.inbox().await?;
+        self.dawdle().await;
         let (outlet, intake) = stream();
         inbox.send(&self.session, self.message(method, params), &outlet, None)?;
         self.answer(intake, outlet).await
+    }
+
+    async fn dawdle(&self) {
+        if !self.dawdles.is_zero() {
+            sleep(self.dawdles).await;
+        }
     }
 
     fn message(&self, method: &str, params: &str) -> Message {

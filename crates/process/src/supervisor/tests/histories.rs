@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use standpipe_core::service::{Lifecycle, ServiceSpec, Sharing};
 use standpipe_core::status::Phase;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::{Answer, Caller, Failure};
@@ -70,7 +70,8 @@ struct History {
     idle_timeout: Option<Duration>,
     max_failures: u32,
     probes: bool,
-    events: Vec<Event>,
+    /// Each with how often others get their turn before the next one.
+    events: Vec<(Event, usize)>,
     grace: Duration,
 }
 
@@ -136,7 +137,7 @@ prop_compose! {
         idle_timeout in prop::option::of(millis(&[1, 700, 10_000])),
         max_failures in 1_u32..5,
         probes in any::<bool>(),
-        events in prop::collection::vec(event(), 1..60),
+        events in prop::collection::vec((event(), 0..20_usize), 1..60),
         grace in millis(&[0, 3_000]),
     ) -> History {
         History {
@@ -190,13 +191,16 @@ struct Play {
 
 impl Play {
     async fn play(mut self) {
-        for event in self.history.events.clone() {
+        for (event, turns) in self.history.events.clone() {
             self.look();
             let intervenes = event.is_intervention();
             self.happens(event).await;
-            settle().await;
             if intervenes {
+                settle().await;
                 self.looped = None;
+            }
+            for _ in 0..turns {
+                yield_now().await;
             }
             self.look();
         }
@@ -257,7 +261,12 @@ impl Play {
             Event::Thaw(any) => self.with_child(any, Fake::thaw),
             Event::Start => self.service.start().await,
             Event::Probe => self.service.check_health(),
-            Event::Stop => self.service.stop().await,
+            Event::Stop => {
+                let began = Instant::now();
+                self.service.stop().await;
+                let took = began.elapsed();
+                assert!(took < Duration::from_secs(8), "who stops it waits {took:?}");
+            }
             Event::StopAndGo => {
                 let service = self.service.clone();
                 let stop = tokio::spawn(async move { service.stop().await });
@@ -286,7 +295,8 @@ impl Play {
 
     fn newcomer(&mut self, client: usize) -> Arc<Caller> {
         self.serial += 1;
-        let caller = Caller::new(&self.service, self.serial);
+        let dawdles = Duration::from_millis([0, 0, 1, 400][self.serial % 4]);
+        let caller = Caller::dawdling(&self.service, self.serial, dawdles);
         self.clients[client] = Some(Arc::clone(&caller));
         caller
     }

@@ -181,3 +181,20 @@ async fn a_stop_in_the_middle_of_a_start_is_told_to_everybody_who_waits() {
     assert!(world.fakes.alive().is_empty(), "a stop waits until nothing is left");
     world.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_launch_that_takes_its_time() {
+    let world = World::new(|_| {});
+    world.fakes.next(Manner { launch: Ok(50 * SECOND), ..Manner::default() });
+    let service = world.service.clone();
+    let waits = tokio::spawn(async move { service.gate().pass().await.map(drop) });
+    world.until_phase(Phase::Starting).await;
+    let began = Instant::now();
+    world.service.stop().await;
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    assert_eq!(waits.await.unwrap().unwrap_err().kind, FaultKind::Draining);
+    assert_eq!((world.phase(), world.fakes.alive().len()), (Phase::Idle, 0));
+    assert_eq!(world.counted("process_starts_total", r#"outcome="cancelled""#), 1);
+    world.open().await;
+    world.end().await;
+}
