@@ -176,11 +176,10 @@ where
 {
     let settings = route.gate.settings();
     let limit = settings.max_message_bytes;
-    if !body::is_too_large(headers, limit) {
-        if let Some(refusal) = unreadable(headers) {
-            let id = body::peek_id(headers, body, settings, transport.bodies()).await;
-            return Err(Refused { refusal, id });
-        }
+    let too_large = body::is_too_large(headers, limit);
+    if let Some(refusal) = unreadable(headers).filter(|_| !too_large) {
+        let id = body::peek_id(headers, body, settings, transport.bodies()).await;
+        return Err(Refused { refusal, id });
     }
     let (bytes, permit) =
         body::read(headers, body, limit, transport.bodies()).await.map_err(Refusal::Body)?;

@@ -6,6 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 use standpipe_core::connection::Delivery;
+use standpipe_core::fault::Fault;
 use standpipe_core::message::{Message, Outcome};
 use standpipe_core::protocol::code;
 
@@ -13,7 +14,7 @@ use crate::response::{self, StreamBody};
 
 /// One answer as the whole response.
 pub(super) fn plain(answer: Delivery) -> Response<StreamBody> {
-    let retry_after = answer.fault.as_ref().and_then(|fault| fault.retry_after());
+    let retry_after = answer.fault.as_ref().and_then(Fault::retry_after);
     let mut response = response::json(status(&answer), StreamBody::answer(answer));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -130,21 +130,20 @@ async fn begin(
     if let (Some(state), Some(binding)) = (&state, &facts.binding) {
         let resumed = transport.parked().resume(state, binding, &answers, Instant::now())?;
         if let Some(parked) = resumed {
-            log_level.into_iter().for_each(|level| parked.session.set_log_level(level));
+            if let Some(level) = log_level {
+                parked.session.set_log_level(level);
+            }
             return Ok(Begun::Resumed { facts, parked, answers, permit });
         }
     }
     // The answers are kept beside the request, which goes with its own permit.
-    let held = match answers.is_empty() {
-        true => None,
-        false => {
-            let held = transport.bodies().take(answers_weigh);
-            Some(held.ok_or(Refusal::Body(Unread::NoMemory))?)
-        }
-    };
+    let held = (!answers.is_empty()).then(|| transport.bodies().take(answers_weigh));
+    let held = held.map(|permit| permit.ok_or(Refusal::Body(Unread::NoMemory))).transpose()?;
     let (reply, intake) = transport.outlet();
     let session = Session::new(route.gate.clone(), profile, reply.clone());
-    log_level.into_iter().for_each(|level| session.set_log_level(level));
+    if let Some(level) = log_level {
+        session.set_log_level(level);
+    }
     let message = Message::Request(request);
     trace::message(&message);
     let inbox = session.inbox().await.map_err(Refusal::Fault)?;

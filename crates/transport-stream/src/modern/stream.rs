@@ -45,7 +45,9 @@ impl ModernBody {
             silence: Box::pin(sleep(SILENCE)),
             _open: open,
         };
-        first.into_iter().for_each(|delivery| body.put(delivery));
+        if let Some(delivery) = first {
+            body.put(delivery);
+        }
         body
     }
 

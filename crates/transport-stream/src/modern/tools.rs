@@ -92,10 +92,9 @@ impl Tools {
 
     fn known(&self, route: &Route) -> Arc<Known> {
         let learnt = route.gate.learnt();
-        if let Some(known) = self.services.get(route.gate.service()) {
-            if Arc::ptr_eq(&known.of, learnt) {
-                return Arc::clone(&known);
-            }
+        let known = self.services.get(route.gate.service()).map(|known| Arc::clone(&known));
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.of, learnt)) {
+            return known;
         }
         let known = Arc::new(Known {
             of: Arc::clone(learnt),

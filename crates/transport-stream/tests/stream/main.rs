@@ -9,6 +9,7 @@ mod endings;
 mod listening;
 mod modern;
 mod modern_checks;
+mod modern_parked;
 mod modern_rounds;
 mod modern_streams;
 mod modern_tools;

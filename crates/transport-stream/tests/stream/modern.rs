@@ -126,11 +126,16 @@ impl Post {
 impl World {
     /// Sends a request; the child sees it. Nobody waits for the answer's head yet.
     pub(crate) async fn begin(&mut self, post: &Post) -> (Pending, Asked) {
+        let pending = self.spawn(post);
+        let asked = self.child.asked_but_for_tools().await;
+        (pending, asked)
+    }
+
+    /// Sends a request, and waits for nothing.
+    pub(crate) fn spawn(&self, post: &Post) -> Pending {
         let (transport, route) = (self.transport.clone(), self.route.clone());
         let request = post.request();
-        let response = tokio::spawn(async move { transport.handle(&route, request).await });
-        let asked = self.child.asked_but_for_tools().await;
-        (Pending(response), asked)
+        Pending(tokio::spawn(async move { transport.handle(&route, request).await }))
     }
 }
 

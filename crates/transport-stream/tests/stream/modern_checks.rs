@@ -2,9 +2,13 @@
 
 use http::Method;
 use http_body_util::Full;
+use standpipe_core::protocol::LogLevel;
 
 use crate::modern::{ALL, Post};
 use crate::support::*;
+
+/// What is told, and how it is put right.
+type Step = (&'static str, fn(Post) -> Post);
 
 fn discover() -> Post {
     Post::new("server/discover", "")
@@ -100,6 +104,7 @@ async fn bad_requests_are_refused_with_their_status_code_and_id() {
             "more than once",
         ),
     ];
+    let refusals = table.len();
     for (post, summary, words) in table {
         let seen = world.seen(post.request()).await;
         assert_eq!(seen.summary(), summary, "{}: {}", post.body(), seen.body);
@@ -108,8 +113,8 @@ async fn bad_requests_are_refused_with_their_status_code_and_id() {
         assert!(!seen.headers.contains_key("mcp-session-id"));
     }
     assert!(world.child.0.try_next().is_none(), "nothing of this reached the child");
-    let refused = r#"standpipe_requests_total{era="modern",outcome="rejected",service="demo",transport="stream"}"#;
-    assert_ne!(world.metric(refused), "0");
+    let refused = r#"standpipe_requests_total{era="modern",outcome="rejected",service="demo",transport="streamable_http"}"#;
+    assert_eq!(world.metric(refused), refusals.to_string());
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +128,7 @@ async fn the_first_thing_that_is_wrong_is_told() {
         .header("mcp-method", "")
         .header("mcp-name", "")
         .meta("clientCapabilities", "");
-    let steps: Vec<(&str, fn(Post) -> Post)> = vec![
+    let steps: Vec<Step> = vec![
         ("415", |post| post.header("content-type", "application/json")),
         ("406", |post| post.header("accept", BOTH)),
         ("400 -32020 `Mcp-Method` is missing", |post| post.header("mcp-method", "ping")),
@@ -240,7 +245,7 @@ async fn what_reaches_the_child_is_what_the_client_wrote() {
         assert_eq!(profile.version.as_str(), "2026-07-28");
         assert!(profile.capabilities.sampling && profile.capabilities.elicitation_url);
         assert_eq!(profile.declared.as_str(), ALL);
-        assert_eq!(asked.session.log_level().map(|level| level.as_str()), Some("debug"));
+        assert_eq!(asked.session.log_level(), Some(LogLevel::Debug));
         assert!(asked.reply.same_as(asked.session.outlet()));
         asked.answer(r#"{"resultType":"complete"}"#);
         let seen = response.await.unwrap();

@@ -1,1 +1,146 @@
-//! Arguments in headers.
+//! Arguments of tools that headers have to repeat: when the tools are asked for.
+
+use standpipe_core::connection::GateState;
+use standpipe_core::fault::FaultKind;
+use standpipe_core::message::Message;
+
+use crate::modern::{NO_TOOLS, Post};
+use crate::support::*;
+
+const TOOLS: &str = r#"{"resultType":"complete","tools":[{"name":"plain","inputSchema":{"type":"object"}},{"name":"slow","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]}"#;
+
+fn call() -> Post {
+    Post::call().with(r#""arguments":{"region":"eu"}"#)
+}
+
+impl World {
+    /// Sends a call, and answers the question for the tools that comes first.
+    async fn learning(&mut self, post: &Post, tools: &[&str]) -> Seen {
+        let (transport, route) = (self.transport.clone(), self.route.clone());
+        let request = post.request();
+        let response =
+            tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+        for page in tools {
+            let asked = self.child.asked().await;
+            assert_eq!(asked.method, "tools/list");
+            asked.answer(page);
+        }
+        self.child.serve_until(response).await
+    }
+}
+
+impl Child {
+    /// Answers every call until the response is there; questions for tools are not expected.
+    async fn serve_until(&mut self, response: tokio::task::JoinHandle<Seen>) -> Seen {
+        tokio::pin!(response);
+        loop {
+            tokio::select! {
+                biased;
+                seen = &mut response => return seen.unwrap(),
+                asked = self.asked() => {
+                    assert_eq!(asked.method, "tools/call");
+                    asked.answer("{}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tools_are_learnt_once_and_anew_when_they_change() {
+    let mut world = World::new();
+    let right = || call().and_header("mcp-param-region", "eu");
+    let seen = world.learning(&call(), &[TOOLS]).await;
+    assert_eq!(seen.summary(), "400 -32020 7");
+    assert!(seen.body.contains("header `mcp-param-region` is missing"), "{}", seen.body);
+    assert_eq!(world.learning(&right(), &[]).await.status, 200);
+    let wrong = call().and_header("mcp-param-region", "us");
+    let seen = world.learning(&wrong, &[]).await;
+    assert_eq!(seen.summary(), "400 -32020 7");
+    assert!(seen.body.contains("`params.arguments.region` in the body is"), "{}", seen.body);
+    let other = Post::new("tools/call", r#""name":"plain","arguments":{"region":"eu"}"#);
+    assert_eq!(world.learning(&other, &[]).await.status, 200);
+
+    world.route.gate.learnt().tools_changed();
+    assert_eq!(world.learning(&call(), &[NO_TOOLS]).await.status, 200);
+    assert_eq!(world.learning(&call(), &[]).await.status, 200);
+
+    // The service is configured anew, under the same name.
+    world.transport.end_sessions_of("demo");
+    let seen = world.learning(&call(), &[TOOLS]).await;
+    assert_eq!(seen.status, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_page_is_read() {
+    let mut world = World::new();
+    let first = r#"{"tools":[{"name":"a"}],"nextCursor":"two"}"#;
+    let (transport, route) = (world.transport.clone(), world.route.clone());
+    let request = call().request();
+    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    let asked = world.child.asked().await;
+    assert!(!asked.params.as_ref().unwrap().contains("cursor"));
+    assert!(asked.params.as_ref().unwrap().contains("io.modelcontextprotocol/protocolVersion"));
+    asked.answer(first);
+    let asked = world.child.asked().await;
+    assert!(asked.params.as_ref().unwrap().contains(r#""cursor":"two""#));
+    let session = asked.session.clone();
+    asked.answer(TOOLS);
+    assert_eq!(response.await.unwrap().status, 400);
+    assert!(session.is_over(), "nothing is left of asking");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_callers_learn_together() {
+    let mut world = World::new();
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let (transport, route) = (world.transport.clone(), world.route.clone());
+            let request = call().request();
+            tokio::spawn(async move { seen(transport.handle(&route, request).await).await })
+        })
+        .collect();
+    world.child.asked().await.answer(TOOLS);
+    for call in calls {
+        assert_eq!(call.await.unwrap().status, 400);
+    }
+    assert!(world.child.0.try_next().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_that_cannot_be_learnt() {
+    let mut world = World::new();
+    // A server without tools says so, once.
+    let (transport, route) = (world.transport.clone(), world.route.clone());
+    let request = call().request();
+    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    world.child.asked().await.fail(r#"{"code":-32601,"message":"no tools"}"#);
+    assert_eq!(world.child.serve_until(response).await.status, 200);
+    assert_eq!(world.learning(&call(), &[]).await.status, 200);
+
+    // One that fails for a reason of ours is asked again by the next.
+    world.route.gate.learnt().tools_changed();
+    let (transport, route) = (world.transport.clone(), world.route.clone());
+    let request = call().request();
+    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    let asked = world.child.asked().await;
+    let fault = world.route.gate.fault(FaultKind::Overloaded);
+    let answer = Message::Response(fault.answer(asked.id.clone()));
+    asked.reply.answer(answer, Some(fault)).unwrap();
+    assert_eq!(world.child.serve_until(response).await.status, 200);
+    assert_eq!(world.learning(&call(), &[TOOLS]).await.status, 400);
+
+    // One that does not answer keeps nobody for ever.
+    world.route.gate.learnt().tools_changed();
+    let (transport, route) = (world.transport.clone(), world.route.clone());
+    let request = call().request();
+    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    let silent = world.child.asked().await;
+    assert_eq!(world.child.serve_until(response).await.status, 200);
+    assert!(silent.session.is_over());
+
+    // A service that is not there is not asked anything.
+    let why = FaultKind::CrashLoop;
+    world.keeper.set(GateState::Refusing { why, until: None });
+    assert_eq!(world.seen(call().request()).await.summary(), "503 -32010 7");
+}
