@@ -220,6 +220,7 @@ pub(crate) struct GlobalFamilies {
     pub(crate) config_cache_misses: IntCounterVec,
     pub(crate) config_cache_evictions: IntCounterVec,
     pub(crate) config_reloads: IntCounterVec,
+    pub(crate) trace_spans: IntCounterVec,
     pub(crate) refusals: IntCounterVec,
     pub(crate) connections_total: IntCounterVec,
     pub(crate) connections: IntGauge,
@@ -253,6 +254,12 @@ impl GlobalFamilies {
                 r,
                 "standpipe_config_reloads_total",
                 "Times the configuration was read again, by how that ended.",
+                &["outcome"],
+            ),
+            trace_spans: counters(
+                r,
+                "standpipe_trace_spans_total",
+                "Spans of traces, by what became of them.",
                 &["outcome"],
             ),
             refusals: counters(

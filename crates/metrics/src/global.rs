@@ -12,7 +12,7 @@ use standpipe_core::service::ServiceId;
 
 use crate::families::{Families, GlobalFamilies};
 use crate::guards::OpenConnection;
-use crate::labels::{Label, Refusal, Reload};
+use crate::labels::{Label, Refusal, Reload, Spans};
 use crate::service::ServiceMetrics;
 
 /// What [`Metrics::render`] calls before it collects, to bring gauges up to date.
@@ -26,6 +26,7 @@ pub struct Metrics {
     config_cache_misses: IntCounter,
     config_cache_evictions: IntCounter,
     config_reloads: Box<[IntCounter]>,
+    trace_spans: Box<[IntCounter]>,
     refusals: Box<[IntCounter]>,
     connections_total: IntCounter,
     connections: IntGauge,
@@ -52,7 +53,11 @@ impl Metrics {
         let reloads = Reload::ALL
             .iter()
             .map(|outcome| global.config_reloads.with_label_values(&[outcome.word()]));
+        let spans = Spans::ALL
+            .iter()
+            .map(|outcome| global.trace_spans.with_label_values(&[outcome.word()]));
         Arc::new(Self {
+            trace_spans: spans.collect(),
             config_reloads: reloads.collect(),
             config_cache_hits: global.config_cache_hits.with_label_values(&none),
             config_cache_misses: global.config_cache_misses.with_label_values(&none),
@@ -91,6 +96,12 @@ impl Metrics {
     /// The configuration was read again.
     pub fn config_reloaded(&self, outcome: Reload) {
         self.config_reloads[outcome.index()].inc();
+    }
+
+    /// So many spans have come to this end since the start.
+    pub fn spans_so_far(&self, outcome: Spans, total: u64) {
+        let counter = &self.trace_spans[outcome.index()];
+        counter.inc_by(total.saturating_sub(counter.get()));
     }
 
     /// An HTTP request or connection was refused.

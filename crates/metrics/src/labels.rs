@@ -128,6 +128,8 @@ label! {
         Failure => "failure",
         /// By a signal that was not ours.
         Signal => "signal",
+        /// It was ended because it exceeded a limit.
+        Limit => "limit",
         /// We ended it because it did not answer.
         Unresponsive => "unresponsive",
     }
@@ -234,5 +236,15 @@ label! {
         Unchanged => "unchanged",
         /// It could not be used; what was read before stays in force.
         Rejected => "rejected",
+    }
+}
+
+label! {
+    /// What became of a span (`outcome`).
+    Spans {
+        /// The collector has taken it.
+        Exported => "exported",
+        /// It was lost: too many waited, or the collector did not take it.
+        Dropped => "dropped",
     }
 }

@@ -16,6 +16,7 @@ mod tests;
 pub use global::Metrics;
 pub use guards::{ChildUsage, InFlight, OpenConnection, OpenSession, OpenStream};
 pub use labels::{
-    Dropped, ExitReason, Outcome, Phase, QuestionRefusal, Refusal, Reload, StartOutcome, Wire,
+    Dropped, ExitReason, Outcome, Phase, QuestionRefusal, Refusal, Reload, Spans, StartOutcome,
+    Wire,
 };
 pub use service::ServiceMetrics;

@@ -91,6 +91,9 @@ pub async fn serve(
     let app = App::new(&settings, registry, Arc::clone(&metrics), &streams, awaited);
     let tasks = TaskTracker::new();
     app.spawn_background(&tasks);
+    if let Some(traces) = &traces {
+        traces.count_in(&metrics);
+    }
     let reloads = ReloadRequests::default();
     let ending = CancellationToken::new();
     if let Some(origin) = origin {

@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal as _};
 use crate::config::OtelSettings;
 use terminal::{CHILD, Terminal};
 use traces::TracesGuard;
-pub use traces::{Tally, Traces, TracesError};
+pub use traces::{Traces, TracesError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, ParseError, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -27,6 +27,7 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use standpipe_core::trace::{Record, Trace};
+use standpipe_metrics::{Metrics, Spans};
 
 use crate::config::OtelSettings;
 use body::Traced;
@@ -34,7 +35,7 @@ use call::Call;
 use client::PostClient;
 use origin::Origin;
 use queue::SpanQueue;
-pub use tally::Tally;
+use tally::Tally;
 
 /// The target of `tracing` spans that are traced; no log line shows them.
 pub(super) const TARGET: &str = "standpipe::trace";
@@ -112,9 +113,15 @@ impl Traces {
         Ok((Self { tracer, tally }, TracesGuard(provider)))
     }
 
-    /// How many spans were exported and lost.
-    pub fn tally(&self) -> &Arc<Tally> {
-        &self.tally
+    /// Shows in `metrics` how many spans are exported and lost.
+    pub fn count_in(&self, metrics: &Arc<Metrics>) {
+        let (tally, counted) = (Arc::clone(&self.tally), Arc::downgrade(metrics));
+        metrics.before_scrape(move || {
+            if let Some(metrics) = counted.upgrade() {
+                metrics.spans_so_far(Spans::Exported, tally.exported_spans());
+                metrics.spans_so_far(Spans::Dropped, tally.dropped_spans());
+            }
+        });
     }
 
     pub(super) fn tracer(&self) -> SdkTracer {

@@ -1,14 +1,15 @@
 //! A collector that takes connections and never answers, and one that is not there.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::fixture_with;
 use crate::support::http::Client;
 use crate::support::process::is_clean;
+use crate::support::{counted, fixture_with, in_time};
 
 /// More spans than fit into one batch are made by so many calls.
 const CALLS: u64 = 150;
@@ -43,6 +44,14 @@ async fn a_missing_collector_is_complained_of_once_and_not_traced() {
     for id in 0..3 {
         client.text(id, "echo", json!({})).await;
     }
+    // The queue lingers for a second before it tries.
+    let lost = || counted(&standpipe, "dropped");
+    in_time("lost spans in the metrics", async {
+        while lost().await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     standpipe.signal(Signal::SIGTERM);
     assert!(is_clean(standpipe.wait()), "{}", standpipe.log());
     let log = standpipe.log();

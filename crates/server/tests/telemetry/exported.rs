@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::collector::{Collector, hex, text};
 use crate::support::http::{Answer, Client, request};
 use crate::support::process::{Standpipe, is_clean};
-use crate::support::{fixture_with, in_time, sse};
+use crate::support::{counted, fixture_with, in_time, sse};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SENDER: &str = "00f067aa0ba902b7";
@@ -97,6 +97,7 @@ async fn a_call_is_one_trace_that_begins_in_the_client_and_reaches_the_child() {
     assert!(child.end_time_unix_nano <= stages["write"].start_time_unix_nano);
     assert!(stages["write"].end_time_unix_nano <= own.end_time_unix_nano);
 
+    assert!(counted(&standpipe, "exported").await > 0);
     assert_eq!(collector.resource("service.name").as_deref(), Some("standpipe"));
     assert_eq!(collector.header("x-key").as_deref(), Some("k1"));
     let start = collector.span("the span of the start", |span| span.name == "start").await;
@@ -170,6 +171,20 @@ async fn failures_are_in_the_trace_by_their_code() {
         |span: &Span| text(&span.attributes, "http.response.status_code").as_deref() == Some("400");
     let refused = collector.span("the refused request", refused).await;
     assert_eq!((refused.name.as_str(), attribute(&refused, "error.type")), ("POST", "400".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_is_the_parent_of_its_start() {
+    let collector = Collector::start().await;
+    let standpipe = traced(&collector);
+    let client = Client::connect(&standpipe.url("/mcp")).await;
+    client.tool(1, "crash", json!({})).await;
+    let restart = collector.span("the restart", |span| span.name == "restart").await;
+    assert_eq!(attribute(&restart, "standpipe.restart.cause"), "policy");
+    let start = &collector.children_of(&restart)["start"];
+    assert_eq!(attribute(start, "standpipe.service"), "tools");
+    let stop = collector.span("the end of the first process", |span| span.name == "stop").await;
+    assert_ne!(attribute(&stop, "standpipe.stop.cause"), "stopped");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

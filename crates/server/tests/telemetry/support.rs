@@ -33,3 +33,12 @@ pub(crate) fn fixture_with(variables: &[(&str, &str)], flags: &[&str]) -> Standp
     line.arg(standpipe_testkit::fixture_path()).envs(variables.iter().copied());
     Standpipe::start(&mut line)
 }
+
+/// `standpipe_trace_spans_total` of this outcome.
+pub(crate) async fn counted(standpipe: &Standpipe, outcome: &str) -> u64 {
+    let scrape = reqwest::get(standpipe.url("/metrics")).await.expect("the server is there");
+    let text = scrape.text().await.expect("metrics are text");
+    let series = format!("standpipe_trace_spans_total{{outcome=\"{outcome}\"}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {series} in {text}"))
+}

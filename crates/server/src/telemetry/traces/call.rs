@@ -16,7 +16,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use standpipe_core::id::SessionId;
 use standpipe_core::message::{Id, Message, Params, Response};
-use standpipe_core::protocol::{ProtocolVersion, method};
+use standpipe_core::protocol::{ProtocolVersion, meta, method};
 use standpipe_core::trace::{Carried, Record, Stage};
 
 use super::answer::Failure;
@@ -298,6 +298,10 @@ fn describe(builder: &mut SpanBuilder, called: &str, id: Option<&Id>, params: Op
     if let Some(id) = id {
         let text = id.raw().as_string().unwrap_or_else(|| id.to_string());
         attributes.push(KeyValue::new("jsonrpc.request.id", short(&text)));
+    }
+    // Since 2026-07-28 each request says so itself; before, its session has said it.
+    if let Some(version) = params.and_then(|params| params.meta_text(meta::PROTOCOL_VERSION)) {
+        attributes.push(KeyValue::new("mcp.protocol.version", short(&version)));
     }
     let named = params.and_then(Params::name).filter(|name| !name.is_empty());
     let target = match called {

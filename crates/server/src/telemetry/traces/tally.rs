@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The numbers.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(super) struct Tally {
     exported: AtomicU64,
     dropped: AtomicU64,
 }
@@ -22,12 +22,12 @@ impl Tally {
     }
 
     /// Spans that the collector has taken.
-    pub fn exported_spans(&self) -> u64 {
+    pub(super) fn exported_spans(&self) -> u64 {
         self.exported.load(Ordering::Relaxed)
     }
 
     /// Spans that were lost: the queue was full, or the collector did not take them.
-    pub fn dropped_spans(&self) -> u64 {
+    pub(super) fn dropped_spans(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
