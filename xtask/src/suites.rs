@@ -45,6 +45,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "differential", run: Run::Script },
     Suite { name: "interactive", run: Run::Script },
     Suite { name: "crossed", run: Run::Script },
+    Suite { name: "compatibility", run: Run::Script },
     Suite { name: "soak", run: Run::Soak },
 ];
 
