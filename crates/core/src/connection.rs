@@ -22,4 +22,5 @@ pub use gate::{Gate, GateKeeper, GateSettings, GateState, gate};
 pub use inbox::{Deliveries, Inbox, InboxLimits, Input, Slot, inbox};
 pub use outlet::{Delivery, Intake, Lagged, Outlet, OutletLimits, Undelivered, outlet};
 pub use profile::SessionProfile;
+pub(crate) use session::Listening;
 pub use session::Session;

@@ -5,6 +5,7 @@
 //! envelope forwarded as it came would let a pretty-printed body reach a line-reading child as
 //! several messages. Must not know who sends a message or where it goes.
 
+mod edit;
 mod envelope;
 mod members;
 mod meta;
@@ -18,6 +19,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub(crate) use edit::{Member, member_of, rewritten};
 pub use envelope::{EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body};
 pub use params::{MAX_META_MEMBERS, MemberError, Params};
 pub use raw::RawJson;

@@ -15,13 +15,20 @@ mod cancel;
 mod child;
 mod handshake;
 mod levels;
+mod listens;
+mod notes;
+mod opening;
 mod outgoing;
 mod probe;
 mod questions;
+mod requests;
+mod role;
+mod rounds;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod time;
+mod upstream;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -30,38 +37,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use handshake::{Handshake, HandshakeError};
+pub use notes::{Drop, Note, Refusal};
 pub use outgoing::{Batch, Outgoing};
 pub use probe::Verdict;
+pub use role::Role;
 
-use crate::connection::{Inbox, Input, Session};
+use crate::connection::{Inbox, Session};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::learnt::Learnt;
-use crate::protocol::LogLevel;
+use crate::protocol::{Era, LogLevel};
 use crate::service::EraChoice;
 
 /// The most calls that may be open in one child. More are refused as overload.
 pub const MAX_OPEN_CALLS: usize = 16_384;
-
-/// Whom the process serves.
-#[derive(Debug, Clone)]
-pub enum Role {
-    /// Every session of the service.
-    Main,
-    /// One session, opened with that client's own `initialize`.
-    Own(Arc<Session>),
-    /// One session's calls that ask questions, beside the main process.
-    Side(Arc<Session>),
-}
-
-impl Role {
-    fn owner(&self) -> Option<&Arc<Session>> {
-        match self {
-            Self::Main => None,
-            Self::Own(session) | Self::Side(session) => Some(session),
-        }
-    }
-}
 
 /// What does not change while the process runs.
 #[derive(Debug, Clone)]
@@ -74,82 +63,15 @@ pub struct MuxSettings {
     pub request_max: Duration,
     /// Time a client has to answer a question.
     pub question_timeout: Duration,
+    /// Time from a child's launch to the end of its handshake. It is watched over by the owner; here
+    /// it says how long a child may be silent before that means something.
+    pub start_timeout: Duration,
     /// The longest message in bytes, for the words of an error.
     pub max_message_bytes: usize,
     /// Whether the child may ask its clients anything.
     pub interactive: bool,
     /// Which era the child is opened in.
     pub era: EraChoice,
-}
-
-/// What the owner of a [`Mux`] has to know or to do.
-#[derive(Debug)]
-pub enum Note {
-    /// The handshake is done; the process serves.
-    Ready,
-    /// The handshake failed; the process is of no use.
-    HandshakeFailed(HandshakeError),
-    /// This call may ask its client something and belongs into a side process.
-    NeedsSide(Input),
-    /// A client's roots were given to the process: it serves no other session from now on.
-    RootsGiven {
-        /// Whose process it is now.
-        owner: Arc<Session>,
-        /// Those it served before, with nothing open, for another process to take over.
-        others: Vec<Arc<Session>>,
-    },
-    /// This came for a process that serves somebody else by now; it belongs to the main one.
-    Misrouted(Input),
-    /// The last open call of a side process has ended.
-    SideFree,
-    /// The one session that the process serves is over.
-    Vacant,
-    /// A message was dropped.
-    Dropped(Drop),
-    /// A question of the child was refused.
-    Refused(Refusal),
-    /// A line that is not a message.
-    Noise,
-    /// What came of a probe.
-    Probed(Verdict),
-}
-
-/// Why a message was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drop {
-    /// An answer to an id that nobody waits for.
-    UnknownId,
-    /// A log message that belongs to nobody in particular.
-    UnownedLog,
-    /// Progress of nothing that is open.
-    UnownedProgress,
-    /// A cancellation that matches no open call, or two.
-    AmbiguousCancel,
-    /// An answer to a question that is not open.
-    UnknownQuestion,
-    /// The client does not read.
-    SlowClient,
-    /// The client is gone.
-    NoReceiver,
-    /// A notification that belongs to nobody in particular.
-    NotForwarded,
-}
-
-/// Why a question was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// More than one call was open.
-    Ambiguous,
-    /// No call was open.
-    NoCall,
-    /// The client did not declare that it can be asked.
-    Undeclared,
-    /// The service is not interactive.
-    Disabled,
-    /// The client did not answer in time, or went away.
-    Unanswered,
-    /// Nobody knows such a question.
-    UnknownMethod,
 }
 
 /// The state of one child's conversation with its clients.
@@ -161,6 +83,7 @@ pub struct Mux {
     learnt: Arc<Learnt>,
     phase: Phase,
     handshake: Option<Handshake>,
+    stage: opening::Stage,
     opening: Option<calls::Opening>,
     next_id: u64,
     calls: HashMap<u64, calls::Call>,
@@ -174,7 +97,13 @@ pub struct Mux {
     elicitations: VecDeque<questions::UrlElicitation>,
     sessions: HashMap<SessionId, Arc<Session>>,
     resources: HashMap<String, subscriptions::Watched>,
+    listens: HashMap<SessionId, listens::Listen>,
+    upstream: upstream::Upstream,
     level_sent: Option<LogLevel>,
+    /// Who wanted the lowest level has gone.
+    level_stale: bool,
+    /// Until when calls of several clients are to be expected at the same time.
+    crowded_until: Option<Instant>,
     outgoing: Outgoing,
     notes: Vec<Note>,
     sweep_at: Option<Instant>,
@@ -208,6 +137,7 @@ impl Mux {
             learnt,
             phase: Phase::Down,
             handshake: None,
+            stage: opening::Stage::default(),
             opening: None,
             next_id: 1,
             calls: HashMap::new(),
@@ -219,7 +149,11 @@ impl Mux {
             elicitations: VecDeque::new(),
             sessions: HashMap::new(),
             resources: HashMap::new(),
+            listens: HashMap::new(),
+            upstream: upstream::Upstream::default(),
             level_sent: None,
+            level_stale: false,
+            crowded_until: None,
             outgoing: Outgoing::default(),
             notes: Vec::new(),
             sweep_at: None,
@@ -228,16 +162,17 @@ impl Mux {
     }
 
     /// A child has been launched: begins the handshake.
-    pub fn child_started(&mut self, _now: Instant) {
+    pub fn child_started(&mut self, now: Instant) {
         debug_assert_eq!(self.phase, Phase::Down, "one child at a time");
         self.phase = Phase::Handshake;
         self.level_sent = None;
-        self.begin_handshake();
+        self.begin_handshake(now);
     }
 
     /// The child has ended; `why` goes into the answers. Every open call is answered, every open
     /// question withdrawn. What sessions had set up stays known, for the next child.
     pub fn child_ended(&mut self, why: FaultKind) {
+        self.end_opening(&why);
         self.phase = Phase::Down;
         self.outgoing.clear();
         self.asking.clear();
@@ -252,7 +187,10 @@ impl Mux {
         let gone = self.fault(why);
         for (_, call) in std::mem::take(&mut self.calls) {
             if let calls::CallKind::Client(client) = &call.kind {
-                self.forget_if_done(&client.session);
+                match client.session.era() {
+                    Era::Legacy => self.forget_if_done(&client.session),
+                    Era::Modern => self.forget_request(&client.session),
+                }
             }
             self.fail(call, &gone);
         }
@@ -260,6 +198,8 @@ impl Mux {
             opening.fail(&gone);
         }
         self.reset_subscriptions(&gone);
+        self.pause_listens();
+        self.upstream = upstream::Upstream::default();
         if let Role::Own(session) = &self.role {
             session.end();
         }
@@ -280,6 +220,17 @@ impl Mux {
         self.handshake.as_ref()
     }
 
+    /// The era of the child, or of the one before while it is being opened.
+    pub fn child_era(&self) -> Era {
+        self.handshake.as_ref().map_or(Era::Legacy, Handshake::era)
+    }
+
+    /// Whether the child has been asked for its era and nothing else, and has not answered: when it
+    /// ends now, it has most likely died of that, and [`Learnt::died_of_probe`] should be told.
+    pub fn awaits_discover(&self) -> bool {
+        self.stage.awaits_discover()
+    }
+
     /// Whether the child serves.
     pub fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
@@ -290,7 +241,12 @@ impl Mux {
         self.client_calls
     }
 
-    /// Resources that some session has subscribed to.
+    /// Streams of notifications that modern clients hold open here.
+    pub fn listens(&self) -> usize {
+        self.listens.len()
+    }
+
+    /// Resources that some session has subscribed to, or listens to.
     pub fn subscriptions(&self) -> usize {
         self.resources.len()
     }
@@ -307,9 +263,11 @@ impl Mux {
 
     /// Changes whom the process serves, and returns the sessions that it serves no longer.
     fn dedicate(&mut self, owner: &Arc<Session>, now: Instant) -> Vec<Arc<Session>> {
-        self.role = Role::Side(Arc::clone(owner));
-        let others: Vec<_> =
-            self.sessions.values().filter(|session| session.id() != owner.id()).cloned().collect();
+        self.role = Role::side_of(owner);
+        // A modern request is answered where it was sent, whoever made it.
+        let legacy = self.sessions.values().filter(|session| session.era() == Era::Legacy);
+        let others = legacy.chain(self.listens.values().map(|listen| &listen.session));
+        let others: Vec<_> = others.filter(|session| session.id() != owner.id()).cloned().collect();
         let moved = self.fault(FaultKind::Draining);
         for session in &others {
             self.fail_waiting_of(session.id(), &moved);
@@ -318,7 +276,8 @@ impl Mux {
         others
     }
 
-    /// Takes sessions over that another process served: what they had set up is made again here.
+    /// Takes sessions over that another process served, and streams of notifications: what they had
+    /// set up is made again here.
     pub fn adopt(&mut self, sessions: Vec<Arc<Session>>, now: Instant) {
         for session in sessions {
             self.attach(&session, now);
@@ -327,6 +286,7 @@ impl Mux {
 
     /// Ends every session that has state here: there is no service for it any more.
     pub fn end_sessions(&mut self) {
+        self.end_listens();
         for session in std::mem::take(&mut self.sessions).into_values() {
             session.end();
         }
@@ -334,7 +294,8 @@ impl Mux {
 
     /// Notes that a session has state here. `false` when it is over already.
     fn attach(&mut self, session: &Arc<Session>, now: Instant) -> bool {
-        if self.sessions.contains_key(&session.id()) {
+        let id = session.id();
+        if self.sessions.contains_key(&id) || self.listens.contains_key(&id) {
             return true;
         }
         session.seen_by(&self.inbox);
@@ -342,13 +303,31 @@ impl Mux {
             session.unseen_by(&self.inbox);
             return false;
         }
-        self.sessions.insert(session.id(), Arc::clone(session));
+        if session.listening().is_some() {
+            self.take_listen_over(session, now);
+            return true;
+        }
+        self.sessions.insert(id, Arc::clone(session));
+        if session.era() == Era::Modern {
+            if let Some(level) = session.log_level() {
+                self.lower_level(level, now);
+            }
+            return true;
+        }
         if matches!(self.role, Role::Main) {
             // What it has set up in a process that is gone.
             self.restore_subscriptions(session, now);
             self.restore_level(now);
         }
+        self.refresh_upstream(now);
         true
+    }
+
+    /// A modern request has been answered: nothing of it is left here.
+    fn forget_request(&mut self, session: &Arc<Session>) {
+        self.sessions.remove(&session.id());
+        session.unseen_by(&self.inbox);
+        self.level_stale |= session.log_level().is_some();
     }
 
     fn fault(&self, kind: FaultKind) -> Fault {
@@ -377,6 +356,7 @@ impl std::ops::Drop for Mux {
                 input.refuse(&gone);
             }
         }
+        self.end_listens();
         for session in self.sessions.values() {
             session.unseen_by(&self.inbox);
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Gate, Inbox, Outlet, SessionProfile};
 use crate::fault::{Fault, FaultKind};
 use crate::id::{Owner, SessionId};
-use crate::message::Id;
+use crate::message::{Id, Params};
 use crate::protocol::{Era, LogLevel};
 
 /// The most subscriptions of one session: what has to be made again after a restart is bounded.
@@ -44,6 +44,19 @@ struct Facts {
     /// Every instance that has seen the session, to be told of its end.
     seen_by: Vec<Inbox>,
     parked_since: Option<Instant>,
+    listening: Option<Listening>,
+}
+
+/// The request of a modern client that holds a stream of notifications open (2026-07-28,
+/// "Subscriptions").
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    /// The client's id.
+    pub(crate) id: Id,
+    /// Its parameters, as the client sent them.
+    pub(crate) params: Option<Params>,
+    /// Whether the client was told what it will get.
+    pub(crate) acknowledged: bool,
 }
 
 impl Session {
@@ -232,6 +245,17 @@ impl Session {
     /// Since when its call is parked, if it is.
     pub fn parked_since(&self) -> Option<Instant> {
         self.facts().parked_since
+    }
+
+    /// The request by which its client listens, if it does: what has to be made again in another
+    /// process.
+    pub(crate) fn listening(&self) -> Option<Listening> {
+        self.facts().listening.clone()
+    }
+
+    /// Notes the request by which its client listens.
+    pub(crate) fn set_listening(&self, listening: Listening) {
+        self.facts().listening = Some(listening);
     }
 
     /// All its subscriptions.

@@ -3,6 +3,8 @@
 //! Owns where they stand in the raw text. Must not know what they mean; a transport and the bridges
 //! between the eras do.
 
+use std::ops::Range;
+
 use super::Params;
 use super::meta::member;
 use super::params::Span;
@@ -51,6 +53,11 @@ impl Params {
         self.modern.as_ref().is_some_and(|spans| {
             spans.protocol_version.range().is_some() || spans.client_capabilities.range().is_some()
         })
+    }
+
+    /// Where `_meta` stands.
+    pub(super) fn meta_at(&self) -> Option<Range<usize>> {
+        self.meta.range()
     }
 
     /// `params._meta`, raw.

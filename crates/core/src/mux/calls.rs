@@ -1,19 +1,23 @@
-//! What clients send, and the calls that wait for the child's answer.
+//! The calls that wait for the child's answer.
 //!
-//! Owns the entry of each open call and every way in which one ends. Must not know which message of
-//! the child answers it; see `child`.
+//! Owns the entry of each open call and every way in which one ends. Must not know how it came to be
+//! (see `requests`), nor which message of the child answers it (see `child`).
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::rounds::Rounds;
 use super::time::after;
-use super::{Drop, MAX_OPEN_CALLS, Mux, Note, Phase, Role};
-use crate::connection::{Input, Outlet, Session, Slot, Undelivered};
+use super::{Drop, Handshake, Mux, Note};
+use crate::bridge::modern_client;
+use crate::bridge::refused::Refused;
+use crate::connection::{Outlet, Session, Undelivered};
 use crate::fault::{Fault, FaultKind};
-use crate::message::{Id, Message, Notification, Outcome, Params, RawJson, Request, Response};
-use crate::protocol::{code, method};
-use crate::trace::{Stage, Trace};
+use crate::id::SessionId;
+use crate::message::{Id, Message, Outcome, Params, RawJson, Request, Response};
+use crate::protocol::{Era, LogLevel, method};
+use crate::trace::Trace;
 
 /// A request that the child has not answered.
 #[derive(Debug)]
@@ -29,9 +33,19 @@ pub(super) enum CallKind {
     Client(ClientCall),
     /// Our `initialize`.
     Handshake,
+    /// Our `server/discover`, by which a child is opened.
+    Discover,
     /// A client's own `initialize`, passed through to its own process.
     Opening(Opening),
-    /// Our `ping`.
+    /// Our `server/discover` after a client's own `initialize` was refused, in these words.
+    SecondTry(Opening, Outcome),
+    /// A modern client's request for notifications, passed through to a modern child.
+    Listen(SessionId),
+    /// Our own such request.
+    Upstream,
+    /// Our subscription to this resource of a legacy child, on behalf of those who listen.
+    Subscribing(Box<str>),
+    /// Our question whether the child answers.
     Probe,
     /// Something of ours whose answer changes nothing.
     Unheeded,
@@ -58,7 +72,26 @@ pub(super) struct ClientCall {
     pub(super) parked: Option<Parked>,
     /// The resource it subscribes to, when others may wait for the same answer.
     pub(super) subscribes: Option<Box<str>>,
+    /// How the call goes on when a modern child asks a legacy client for input.
+    pub(super) rounds: Option<Box<Rounds>>,
+    /// What was refused while it was open, and may have been because of it.
+    pub(super) refused: Option<Box<Refused>>,
     pub(super) trace: Trace,
+}
+
+impl ClientCall {
+    /// Whether the child is working on it; not while the client is asked between two rounds.
+    pub(super) fn is_with_child(&self) -> bool {
+        self.rounds.as_ref().is_none_or(|rounds| !rounds.is_asking())
+    }
+
+    /// The level from which on it wants log messages, if it does.
+    pub(super) fn log_level(&self) -> Option<LogLevel> {
+        match self.session.era() {
+            Era::Modern => self.session.log_level(),
+            Era::Legacy => Some(self.session.log_level().unwrap_or(LogLevel::Info)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,224 +116,6 @@ impl Opening {
 }
 
 impl Mux {
-    /// Takes in what a client sent.
-    pub fn client(&mut self, input: Input, now: Instant) {
-        self.last_used = now;
-        match input {
-            Input::Open { session, request, reply } => self.open(session, request, reply, now),
-            Input::Request { session, request, reply, slot } => {
-                self.request(session, request, reply, slot, now);
-            }
-            Input::Notification { session, notification, slot } => {
-                self.notification(&session, notification, slot, now);
-            }
-            Input::Answer { session, response, slot } => {
-                self.answer(&session, response, slot, now);
-            }
-            Input::Close { session } => self.close(&session, now),
-        }
-    }
-
-    fn open(&mut self, session: Arc<Session>, request: Request, reply: Outlet, now: Instant) {
-        if self.is_foreign(&session) {
-            return self.note(Note::Misrouted(Input::Open { session, request, reply }));
-        }
-        let opening = Opening { session, request, reply };
-        if matches!(self.role, Role::Own(_)) {
-            return self.open_own(opening, now);
-        }
-        let Some(handshake) = self.handshake.as_ref().filter(|_| self.phase == Phase::Ready) else {
-            return opening.fail(&self.fault(FaultKind::Starting));
-        };
-        let result = handshake.result_for(opening.session.profile().version);
-        if !self.attach(&opening.session, now) {
-            return opening.fail(&self.fault(FaultKind::SessionOver));
-        }
-        self.answer_client(&opening.reply, Response::result(opening.request.id, result));
-    }
-
-    fn open_own(&mut self, opening: Opening, now: Instant) {
-        let opened = self.opening.is_some()
-            || self.phase == Phase::Ready
-            || self.calls.values().any(|call| matches!(call.kind, CallKind::Opening(_)));
-        if opened {
-            return self.refuse_second(&opening.reply, opening.request.id);
-        }
-        // Attached at once, so that the session's end is heard even before the child runs.
-        if !self.attach(&opening.session, now) {
-            self.note(Note::Vacant);
-            return opening.fail(&self.fault(FaultKind::SessionOver));
-        }
-        self.opening = Some(opening);
-        if self.phase == Phase::Handshake {
-            self.forward_opening();
-        }
-    }
-
-    fn refuse_second(&mut self, reply: &Outlet, id: Id) {
-        let text = "this session is initialized already";
-        self.answer_error(reply, id, code::INVALID_REQUEST, text);
-    }
-
-    /// A process of a session's own is opened with that client's own words.
-    pub(super) fn forward_opening(&mut self) {
-        let Some(opening) = self.opening.take() else {
-            return;
-        };
-        let id = self.fresh_id();
-        let forwarded = Request {
-            id: Id::from_number(id),
-            method: method::INITIALIZE.into(),
-            params: opening.request.params.clone(),
-        };
-        self.calls.insert(id, Call::ours(CallKind::Opening(opening)));
-        self.outgoing.push(Message::Request(forwarded), None, None);
-    }
-
-    fn request(
-        &mut self,
-        session: Arc<Session>,
-        request: Request,
-        reply: Outlet,
-        slot: Slot,
-        now: Instant,
-    ) {
-        if self.is_foreign(&session) {
-            let input = Input::Request { session, request, reply, slot };
-            return self.note(Note::Misrouted(input));
-        }
-        let refuse = |kind: Fault| {
-            let answer = Message::Response(kind.answer(request.id.clone()));
-            let _gone = reply.answer_traced(answer, Some(kind), slot.trace());
-        };
-        if self.phase != Phase::Ready {
-            return refuse(self.fault(FaultKind::Starting));
-        }
-        if self.calls.len() >= MAX_OPEN_CALLS {
-            return refuse(self.fault(FaultKind::Overloaded));
-        }
-        if &*request.method == method::INITIALIZE {
-            return self.refuse_second(&reply, request.id);
-        }
-        if !self.attach(&session, now) {
-            return refuse(self.fault(FaultKind::SessionOver));
-        }
-        let name = asked_name(&request);
-        if self.belongs_aside(&session, &request.method, name.as_deref(), now) {
-            let input = Input::Request { session, request, reply, slot };
-            return self.note(Note::NeedsSide(input));
-        }
-        let mut subscribes = None;
-        let mut params = request.params.clone();
-        if !matches!(self.role, Role::Own(_)) {
-            match &*request.method {
-                method::LOGGING_SET_LEVEL => params = self.lowered_level(&session, params),
-                method::RESOURCES_SUBSCRIBE => {
-                    let uri = params.as_ref().and_then(Params::uri);
-                    match self.may_subscribe(&session, uri, &request.id, &reply) {
-                        Some(uri) => subscribes = uri,
-                        None => return,
-                    }
-                }
-                method::RESOURCES_UNSUBSCRIBE => {
-                    let uri = params.as_ref().and_then(Params::uri);
-                    if self.others_subscribe(&session, uri.as_deref()) {
-                        let done = Response::result(request.id, RawJson::empty_object());
-                        return self.answer_client(&reply, done);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let id = self.fresh_id();
-        let token = params.as_ref().and_then(Params::meta_progress_token);
-        if token.is_some() {
-            let ours = Id::from_number(id);
-            params = params.map(|params| params.with_meta_progress_token(ours.raw()));
-        }
-        let call = ClientCall {
-            session,
-            id: request.id,
-            method: request.method.clone(),
-            name,
-            token,
-            reply,
-            latest: after(now, self.settings.request_max),
-            parked: None,
-            subscribes,
-            trace: slot.trace().clone(),
-        };
-        call.trace.enter(Stage::Child);
-        let params = call.trace.carried_in(params);
-        if method::may_ask(&request.method) {
-            self.asking.insert(id);
-        }
-        self.client_calls += 1;
-        self.disturb_probe();
-        let deadline = Some(after(now, self.settings.request_timeout));
-        self.calls.insert(id, Call { kind: CallKind::Client(call), deadline });
-        self.sweep_by(now);
-        let message = Request { id: Id::from_number(id), method: request.method, params };
-        self.outgoing.push(Message::Request(message), Some(id), Some(slot));
-    }
-
-    /// Whether the process serves somebody else alone.
-    fn is_foreign(&self, session: &Session) -> bool {
-        self.role.owner().is_some_and(|owner| owner.id() != session.id())
-    }
-
-    /// Whether a call has to run in a side process: it is known to ask its client something and
-    /// this process serves others too, or another client is being asked in this process now. While
-    /// the process serves one session alone, nobody else can be asked by mistake.
-    fn belongs_aside(
-        &self,
-        session: &Session,
-        method: &str,
-        name: Option<&str>,
-        now: Instant,
-    ) -> bool {
-        matches!(self.role, Role::Main)
-            && self.settings.interactive
-            && method::may_ask(method)
-            && session.profile().capabilities.any()
-            && (self.others_are_asked(session.id())
-                || self.abandoned.others_will_ask(session.id(), self.learnt.marks(), now)
-                || (self.sessions.len() > 1
-                    && self.learnt.marks().is_marked(method, name.unwrap_or_default())))
-    }
-
-    fn notification(
-        &mut self,
-        session: &Arc<Session>,
-        notification: Notification,
-        slot: Slot,
-        now: Instant,
-    ) {
-        let is_foreign = self.is_foreign(session);
-        if (is_foreign || self.phase != Phase::Ready) && &*notification.method == method::CANCELLED
-        {
-            // Of a call that was begun before the process became somebody else's, or that waits for
-            // it to serve.
-            return self.cancelled_by_client(session, notification, slot, now);
-        }
-        if is_foreign {
-            let session = Arc::clone(session);
-            return self.note(Note::Misrouted(Input::Notification { session, notification, slot }));
-        }
-        if self.phase != Phase::Ready || !self.attach(session, now) {
-            return self.note(Note::Dropped(Drop::NotForwarded));
-        }
-        match &*notification.method {
-            method::CANCELLED => self.cancelled_by_client(session, notification, slot, now),
-            method::PROGRESS => self.progress_of_question(session, &notification, slot),
-            // The child was told by us, or will be.
-            method::INITIALIZED if !matches!(self.role, Role::Own(_)) => {}
-            // Roots belong to one client; a process that others use too must not hear of them.
-            method::ROOTS_LIST_CHANGED if matches!(self.role, Role::Main) => {}
-            _ => self.outgoing.push(Message::Notification(notification), None, Some(slot)),
-        }
-    }
-
     /// Takes a call out of the table and of every count.
     pub(super) fn remove_call(&mut self, id: u64, now: Instant) -> Option<Call> {
         let call = self.calls.remove(&id)?;
@@ -308,18 +123,40 @@ impl Mux {
             self.client_calls -= 1;
             self.asking.remove(&id);
             self.last_used = now;
-            if self.client_calls == 0 && matches!(self.role, Role::Side(_)) {
+            if self.client_calls == 0 && self.role.is_side() {
                 self.note(Note::SideFree);
             }
-            if !self.sessions.contains_key(&client.session.id()) {
+            if client.session.era() == Era::Modern {
+                let session = Arc::clone(&client.session);
+                self.decline_questions_of(&session, now);
+                self.forget_request(&session);
+                if self.level_stale {
+                    self.sweep_by(now);
+                }
+            } else if !self.sessions.contains_key(&client.session.id()) {
                 self.forget_if_done(&client.session);
             }
         }
         Some(call)
     }
 
-    /// Gives the child's answer to the client whose call this was.
+    /// Gives the child's answer to the client whose call this was, in the words of its era.
     pub(super) fn deliver_answer(&mut self, call: ClientCall, outcome: Outcome) {
+        let (client, child) = (call.session.era(), self.child_era());
+        let outcome = match (client, child) {
+            (Era::Modern, Era::Legacy) => {
+                let info = self.handshake.as_ref().and_then(Handshake::server_info);
+                modern_client::answered(&call.method, outcome, info)
+            }
+            (Era::Modern, Era::Modern) if &*call.method == method::SERVER_DISCOVER => {
+                narrowed(outcome)
+            }
+            _ => outcome,
+        };
+        let outcome = match &call.refused {
+            Some(refused) => refused.explain(client, outcome),
+            None => outcome,
+        };
         self.answer_traced(&call.reply, Response { id: call.id, outcome }, &call.trace);
     }
 
@@ -353,30 +190,53 @@ impl Mux {
                 let answer = Message::Response(fault.answer(call.id));
                 let _gone = call.reply.answer_traced(answer, Some(fault.clone()), &call.trace);
             }
-            CallKind::Opening(opening) => opening.fail(fault),
-            CallKind::Handshake | CallKind::Probe | CallKind::Unheeded => {}
+            CallKind::Opening(opening) | CallKind::SecondTry(opening, _) => opening.fail(fault),
+            CallKind::Subscribing(uri) => self.not_subscribed(&uri),
+            CallKind::Handshake
+            | CallKind::Discover
+            | CallKind::Listen(_)
+            | CallKind::Upstream
+            | CallKind::Probe
+            | CallKind::Unheeded => {}
         }
     }
 
     /// Sends a request of our own whose answer changes nothing.
     pub(super) fn ask_child(&mut self, method: &str, params: RawJson, now: Instant) {
-        let id = self.fresh_id();
         let deadline = Some(after(now, self.settings.request_timeout));
-        self.calls.insert(id, Call { kind: CallKind::Unheeded, deadline });
         self.sweep_by(now);
-        let params = Some(Params::opaque(params));
+        self.send_ours(Call { kind: CallKind::Unheeded, deadline }, method, Some(params));
+    }
+
+    /// Sends a request of our own, and returns its id.
+    pub(super) fn send_ours(&mut self, call: Call, method: &str, params: Option<RawJson>) -> u64 {
+        let id = self.fresh_id();
+        self.calls.insert(id, call);
+        let params = params.map(Params::opaque);
         let request = Request { id: Id::from_number(id), method: method.into(), params };
-        self.outgoing.push(Message::Request(request), None, None);
+        self.outgoing.push(Message::Request(request), Some(id), None);
+        id
+    }
+
+    /// Tells the child that one of its requests is not wanted any more.
+    pub(super) fn cancel_in_child(&mut self, id: u64, reason: &str) {
+        if self.outgoing.withdraw(id) {
+            return; // It never saw it.
+        }
+        let reason = RawJson::string(reason);
+        let params = format!(r#"{{"requestId":{id},"reason":{}}}"#, reason.as_str());
+        let params = RawJson::trusted(params.into());
+        self.outgoing.push(Message::notification(method::CANCELLED, Some(params)), None, None);
     }
 }
 
-/// What a call is about: the tool, the prompt or the resource.
-fn asked_name(request: &Request) -> Option<Box<str>> {
-    let params = request.params.as_ref()?;
-    let name = match &*request.method {
-        method::TOOLS_CALL | method::PROMPTS_GET => params.name(),
-        method::RESOURCES_READ => params.uri(),
-        _ => None,
-    };
-    name.map(String::into_boxed_str)
+/// What a modern child says of itself, with the revisions that can be spoken through here.
+fn narrowed(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Result(result) => match Handshake::discovered(result.clone()) {
+            Ok(handshake) => Outcome::Result(handshake.discover_result()),
+            Err(_) => Outcome::Result(result),
+        },
+        Outcome::Error(error) => Outcome::Error(error),
+    }
 }

@@ -12,7 +12,7 @@ use crate::connection::{Input, Outlet, Session, Slot};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::message::{Id, Message, Notification, Params, RawJson};
-use crate::protocol::method;
+use crate::protocol::{Era, method};
 
 impl Mux {
     /// A client cancels one of its requests.
@@ -59,8 +59,9 @@ impl Mux {
         let CallKind::Client(call) = call.kind else {
             return;
         };
+        self.drop_questions_of_call(ours);
         end_stream(&call.reply, session);
-        if self.outgoing.withdraw(ours) {
+        if self.outgoing.withdraw(ours) || !call.is_with_child() {
             return; // The child never saw it.
         }
         self.abandoned.add(ours, &call, now);
@@ -78,6 +79,9 @@ impl Mux {
 
     /// The session is over: nothing of it stays.
     pub(super) fn close(&mut self, session: &Arc<Session>, now: Instant) {
+        if self.listens.contains_key(&session.id()) {
+            return self.close_listen(session.id(), now);
+        }
         let over = self.fault(FaultKind::SessionOver);
         self.fail_waiting_of(session.id(), &over);
         self.cancel_calls_of(session.id(), &over, now);
@@ -86,10 +90,13 @@ impl Mux {
         }
         self.release(session, now);
         session.unseen_by(&self.inbox);
-        match self.role.owner() {
-            None => self.restore_level(now),
+        match self.role.session() {
             Some(owner) if owner.id() == session.id() => self.note(Note::Vacant),
-            Some(_) => {}
+            None if session.era() == Era::Legacy => {
+                self.restore_level(now);
+                self.refresh_upstream(now);
+            }
+            _ => {}
         }
     }
 
@@ -110,7 +117,12 @@ impl Mux {
         let Some(call) = self.remove_call(id, now) else {
             return;
         };
-        if !self.outgoing.withdraw(id) {
+        self.drop_questions_of_call(id);
+        let with_child = match &call.kind {
+            CallKind::Client(call) => call.is_with_child(),
+            _ => true,
+        };
+        if with_child && !self.outgoing.withdraw(id) {
             if let CallKind::Client(call) = &call.kind {
                 self.abandoned.add(id, call, now);
             }
@@ -124,6 +136,9 @@ impl Mux {
 
     /// Forgets what a session has here, but for its open calls.
     pub(super) fn release(&mut self, session: &Arc<Session>, now: Instant) {
+        if self.listens.contains_key(&session.id()) {
+            return self.close_listen(session.id(), now);
+        }
         self.sessions.remove(&session.id());
         self.decline_questions_of(session, now);
         self.drop_subscriptions_of(session.id(), now);

@@ -10,13 +10,13 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::calls::CallKind;
-use super::{Drop, HandshakeError, Mux, Note, Phase, Role};
+use super::{Drop, HandshakeError, Mux, Note, Role};
 use crate::connection::{Outlet, Undelivered};
 use crate::fault::FaultKind;
 use crate::message::{
     Id, Message, Notification, Outcome, Params, RawJson, Rejected, Response, error_object, parse,
 };
-use crate::protocol::{code, method};
+use crate::protocol::{Era, code, method};
 
 impl Mux {
     /// Takes in one line that looks like JSON.
@@ -67,11 +67,25 @@ impl Mux {
             return self.probe_answered();
         }
         let fault = self.fault(kind);
-        if matches!(call.kind, CallKind::Handshake | CallKind::Opening(_)) {
-            let why = HandshakeError::Invalid(fault.to_string().into());
-            self.note(Note::HandshakeFailed(why));
+        match &call.kind {
+            CallKind::Discover => {
+                // Not a modern one then; what it says to `initialize` will be read.
+                let error = Outcome::Error(fault.error());
+                return self.discovered(error, now);
+            }
+            CallKind::Handshake | CallKind::Opening(_) | CallKind::SecondTry(..) => {
+                let why = HandshakeError::Invalid(fault.to_string().into());
+                self.note(Note::HandshakeFailed(why));
+            }
+            CallKind::Listen(session) => {
+                return self.listen_answered(*session, Outcome::Error(fault.error()));
+            }
+            CallKind::Upstream => {
+                self.upstream_ended(id.unwrap_or_default(), true, now);
+            }
+            _ => {}
         }
-        if let CallKind::Opening(opening) = &call.kind {
+        if let CallKind::Opening(opening) | CallKind::SecondTry(opening, _) = &call.kind {
             opening.session.end();
         }
         self.fail(call, &fault);
@@ -90,25 +104,24 @@ impl Mux {
         match call.kind {
             CallKind::Client(call) => {
                 if let Some(uri) = &call.subscribes {
-                    self.subscribed(uri, &call.session, &response.outcome, now);
+                    self.subscribed(uri, Some(&call.session), &response.outcome, now);
                 }
-                self.deliver_answer(call, response.outcome);
+                if let Some((call, outcome)) = self.next_round(call, response.outcome, now) {
+                    self.deliver_answer(call, outcome);
+                }
             }
             CallKind::Handshake => self.handshake_answered(response.outcome, now),
-            CallKind::Opening(opening) => {
-                let refused = match &response.outcome {
-                    Outcome::Result(_) => None,
-                    Outcome::Error(error) => Some(Arc::from(error.as_str())),
-                };
-                let answer = Response { id: opening.request.id, outcome: response.outcome };
-                self.answer_client(&opening.reply, answer);
-                if let Some(why) = refused {
-                    opening.session.end();
-                    return self.note(Note::HandshakeFailed(HandshakeError::Refused(why)));
-                }
-                self.phase = Phase::Ready;
-                self.note(Note::Ready);
+            CallKind::Discover => self.discovered(response.outcome, now),
+            CallKind::Opening(opening) => self.opening_answered(opening, response.outcome),
+            CallKind::SecondTry(opening, refusal) => {
+                self.second_try_answered(opening, refusal, response.outcome, now);
             }
+            CallKind::Listen(session) => self.listen_answered(session, response.outcome),
+            CallKind::Upstream => {
+                let refused = matches!(response.outcome, Outcome::Error(_));
+                self.upstream_ended(id.unwrap_or_default(), refused, now);
+            }
+            CallKind::Subscribing(uri) => self.subscribed(&uri, None, &response.outcome, now),
             CallKind::Probe => self.probe_answered(),
             CallKind::Unheeded => {}
         }
@@ -116,6 +129,12 @@ impl Mux {
 
     /// A notification of the child.
     fn told(&mut self, notification: Notification, now: Instant) {
+        if &*notification.method == method::TOOLS_LIST_CHANGED {
+            self.learnt.tools_changed();
+        }
+        if self.child_era() == Era::Modern && self.is_ready() {
+            return self.told_by_modern(notification, now);
+        }
         match &*notification.method {
             method::PROGRESS => self.progress(notification, now),
             method::LOG_MESSAGE => self.logged(notification, now),
@@ -123,6 +142,41 @@ impl Mux {
             method::RESOURCES_UPDATED => self.updated(&notification),
             method::ELICITATION_COMPLETE => self.elicitation_complete(notification),
             name if method::is_list_changed(name) => self.list_changed(&notification),
+            _ => self.uncorrelated(notification, now),
+        }
+    }
+
+    /// A notification of a modern child: each says whose it is, or it is nobody's.
+    fn told_by_modern(&mut self, notification: Notification, now: Instant) {
+        let params = notification.params.as_ref();
+        if &*notification.method == method::CANCELLED {
+            let id = params.and_then(Params::request_id).and_then(|id| id.as_str().parse().ok());
+            let known = id
+                .is_some_and(|id| self.listen_torn_down(id) || self.upstream_ended(id, false, now));
+            if !known {
+                self.note(Note::Dropped(Drop::AmbiguousCancel));
+            }
+            return;
+        }
+        if let Some(mark) = params.and_then(Params::meta_subscription_id) {
+            let id = mark.as_str().parse().ok();
+            let known = id.is_some_and(|id| {
+                self.told_on_listen(id, &notification) || self.told_upstream(id, &notification, now)
+            });
+            if !known {
+                self.note(Note::Dropped(Drop::NotForwarded));
+            }
+            return;
+        }
+        match &*notification.method {
+            method::PROGRESS => self.progress(notification, now),
+            method::LOG_MESSAGE => self.logged(notification, now),
+            name if name == method::RESOURCES_UPDATED
+                || name == method::SUBSCRIPTIONS_ACKNOWLEDGED
+                || method::is_list_changed(name) =>
+            {
+                self.note(Note::Dropped(Drop::NotForwarded));
+            }
             _ => self.uncorrelated(notification, now),
         }
     }
@@ -142,10 +196,12 @@ impl Mux {
         self.deliver(&outlet, Message::Notification(message));
     }
 
-    fn updated(&mut self, notification: &Notification) {
+    pub(super) fn updated(&mut self, notification: &Notification) {
         let uri = notification.params.as_ref().and_then(Params::uri);
         let receivers = match (&self.role, uri) {
-            (Role::Own(session), _) => vec![Arc::clone(session)],
+            (Role::Own(session), _) if self.child_era() == Era::Legacy => {
+                vec![Arc::clone(session)]
+            }
             (_, Some(uri)) => self.subscribers_of(&uri),
             (_, None) => Vec::new(),
         };
@@ -153,15 +209,23 @@ impl Mux {
             return self.note(Note::Dropped(Drop::NotForwarded));
         }
         for session in receivers {
-            self.deliver(session.outlet(), Message::Notification(notification.clone()));
+            match session.era() {
+                Era::Legacy => {
+                    self.deliver(session.outlet(), Message::Notification(notification.clone()));
+                }
+                Era::Modern => self.tell_listener(session.id(), notification),
+            }
         }
     }
 
-    fn list_changed(&mut self, notification: &Notification) {
-        let sessions: Vec<_> = self.sessions.values().cloned().collect();
-        for session in sessions {
-            let sent = session.outlet().deliver_once(Message::Notification(notification.clone()));
-            self.count(sent);
+    pub(super) fn list_changed(&mut self, notification: &Notification) {
+        let legacy = self.sessions.values().filter(|session| session.era() == Era::Legacy);
+        let outlets: Vec<_> = legacy.map(|session| session.outlet().clone()).collect();
+        for outlet in outlets {
+            self.deliver_once(&outlet, Message::Notification(notification.clone()));
+        }
+        if self.child_era() == Era::Legacy {
+            self.tell_listeners(notification);
         }
     }
 
@@ -176,6 +240,12 @@ impl Mux {
 
     pub(super) fn deliver(&mut self, outlet: &Outlet, message: Message) {
         let sent = outlet.deliver(message);
+        self.count(sent);
+    }
+
+    /// For what says no more than "look again".
+    pub(super) fn deliver_once(&mut self, outlet: &Outlet, message: Message) {
+        let sent = outlet.deliver_once(message);
         self.count(sent);
     }
 

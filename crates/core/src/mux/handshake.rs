@@ -1,33 +1,41 @@
-//! Opening a legacy child, and answering `initialize` for it.
+//! What a child has said of itself, and how that is told to clients of either era.
 //!
-//! Owns what is declared to a child that many clients share, the result it gave, and the two
-//! changes that are made to that result for each client. Must not know when a child is started.
+//! Owns the child's answer to `initialize` or `server/discover`, and the changes that are made to it
+//! for each client. Must not know how the child came to say it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
-use super::calls::{Call, CallKind};
-use super::{Mux, Note, Phase, Role};
-use crate::message::{Id, Message, Outcome, Params, RawJson, Request};
-use crate::protocol::{ProtocolVersion, method};
+use crate::message::{Member, RawJson, rewritten};
+use crate::protocol::{Era, ProtocolVersion, meta, method};
 
-/// What a shared child is told that its client can do: all of it, since any client may.
-const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
-
-/// The result of a child's `initialize`, ready to be given to any client.
+/// What a child has said of itself, ready to be given to any client.
 #[derive(Debug, Clone)]
 pub struct Handshake {
     result: RawJson,
-    version: Option<ProtocolVersion>,
-    version_at: Range<usize>,
-    tasks_at: Option<Range<usize>>,
+    kind: Kind,
+    capabilities: RawJson,
+    server_info: Option<RawJson>,
+    instructions: Option<RawJson>,
     list_changed: Vec<&'static str>,
     logging: bool,
+    subscribe: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// By `initialize`.
+    Legacy {
+        version: Option<ProtocolVersion>,
+        version_at: Range<usize>,
+        tasks_at: Option<Range<usize>>,
+    },
+    /// By `server/discover`.
+    Modern,
 }
 
 /// Why a child's handshake failed.
@@ -39,6 +47,15 @@ pub enum HandshakeError {
     /// It answered with something that is not an initialize result.
     #[error("the server's answer to `initialize` is not a valid result: {0}")]
     Invalid(Arc<str>),
+    /// It is a modern one, and will not say more.
+    #[error("the server refused `server/discover`: {0}")]
+    DiscoverRefused(Arc<str>),
+    /// It answered with something that is not a discover result.
+    #[error("the server's answer to `server/discover` is not a valid result: {0}")]
+    DiscoverInvalid(Arc<str>),
+    /// It speaks only revisions that are newer than this program.
+    #[error("the server speaks none of our revisions, only {0}")]
+    NoCommonVersion(Arc<str>),
 }
 
 #[derive(Deserialize)]
@@ -47,6 +64,28 @@ struct Shape<'a> {
     version: &'a RawValue,
     #[serde(borrow)]
     capabilities: &'a RawValue,
+    #[serde(borrow, rename = "serverInfo")]
+    server_info: Option<&'a RawValue>,
+    #[serde(borrow)]
+    instructions: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Discovered<'a> {
+    #[serde(rename = "supportedVersions")]
+    versions: Vec<String>,
+    #[serde(borrow)]
+    capabilities: &'a RawValue,
+    #[serde(borrow)]
+    instructions: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<Meta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/serverInfo")]
+    server_info: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]
@@ -61,6 +100,24 @@ struct Capabilities {
 struct Listed {
     #[serde(rename = "listChanged", default)]
     list_changed: bool,
+    #[serde(default)]
+    subscribe: bool,
+}
+
+impl Capabilities {
+    fn list_changed(&self) -> Vec<&'static str> {
+        let declares = |listed: &Option<Listed>| listed.as_ref().is_some_and(|l| l.list_changed);
+        let lists = [
+            (declares(&self.tools), method::TOOLS_LIST_CHANGED),
+            (declares(&self.prompts), method::PROMPTS_LIST_CHANGED),
+            (declares(&self.resources), method::RESOURCES_LIST_CHANGED),
+        ];
+        lists.into_iter().filter_map(|(is, name)| is.then_some(name)).collect()
+    }
+
+    fn subscribe(&self) -> bool {
+        self.resources.as_ref().is_some_and(|resources| resources.subscribe)
+    }
 }
 
 impl Handshake {
@@ -75,12 +132,6 @@ impl Handshake {
         let version: String = serde_json::from_str(shape.version.get()).map_err(invalid)?;
         let capabilities: Capabilities =
             serde_json::from_str(shape.capabilities.get()).map_err(invalid)?;
-        let declares = |listed: &Option<Listed>| listed.as_ref().is_some_and(|l| l.list_changed);
-        let list_changed = [
-            (declares(&capabilities.tools), method::TOOLS_LIST_CHANGED),
-            (declares(&capabilities.prompts), method::PROMPTS_LIST_CHANGED),
-            (declares(&capabilities.resources), method::RESOURCES_LIST_CHANGED),
-        ];
         let at = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
         let version_at =
             at(shape.version.get())..at(shape.version.get()) + shape.version.get().len();
@@ -89,26 +140,62 @@ impl Handshake {
             range.start + offset..range.end + offset
         });
         Ok(Self {
-            version: ProtocolVersion::parse(&version),
-            version_at,
-            tasks_at,
-            list_changed: list_changed
-                .into_iter()
-                .filter_map(|(is, name)| is.then_some(name))
-                .collect(),
+            kind: Kind::Legacy { version: ProtocolVersion::parse(&version), version_at, tasks_at },
+            capabilities: rewritten(shape.capabilities.get(), |name| name == "tasks", &[]),
+            server_info: object(shape.server_info),
+            instructions: string(shape.instructions),
+            list_changed: capabilities.list_changed(),
             logging: capabilities.logging.is_some(),
+            subscribe: capabilities.subscribe(),
             result,
         })
     }
 
-    /// The result for a client that speaks `client`: the revision is the older of the two, and
-    /// `tasks` is not offered, since a shared child's tasks belong to all its clients. The rest is
-    /// the child's, byte for byte.
+    /// Reads a child's answer to `server/discover`.
+    ///
+    /// # Errors
+    /// When it is not a result that a client could be given, or names no revision of ours.
+    pub fn discovered(result: RawJson) -> Result<Self, HandshakeError> {
+        let invalid =
+            |error: serde_json::Error| HandshakeError::DiscoverInvalid(error.to_string().into());
+        let found: Discovered<'_> = serde_json::from_str(result.as_str()).map_err(invalid)?;
+        let ours = ProtocolVersion::V2026_07_28.as_str();
+        if !found.versions.iter().any(|version| version == ours) {
+            return Err(HandshakeError::NoCommonVersion(found.versions.join(", ").into()));
+        }
+        let capabilities: Capabilities =
+            serde_json::from_str(found.capabilities.get()).map_err(invalid)?;
+        Ok(Self {
+            kind: Kind::Modern,
+            capabilities: RawJson::copied(found.capabilities.get()),
+            server_info: object(found.meta.and_then(|meta| meta.server_info)),
+            instructions: string(found.instructions),
+            list_changed: capabilities.list_changed(),
+            logging: capabilities.logging.is_some(),
+            subscribe: capabilities.subscribe(),
+            result,
+        })
+    }
+
+    /// The era that the child was opened in.
+    pub fn era(&self) -> Era {
+        match self.kind {
+            Kind::Legacy { .. } => Era::Legacy,
+            Kind::Modern => Era::Modern,
+        }
+    }
+
+    /// The answer to the `initialize` of a client that speaks `client`: the revision is the older of
+    /// the two, and `tasks` is not offered, since a shared child's tasks belong to all its clients.
+    /// The rest is what the child said, byte for byte where it said it as an answer to `initialize`.
     pub fn result_for(&self, client: ProtocolVersion) -> RawJson {
+        let Kind::Legacy { version, version_at, tasks_at } = &self.kind else {
+            return self.bridged_result_for(client);
+        };
         let old = self.result.as_bytes();
-        let version = self.version.map_or(client, |child| child.min(client));
-        let mut edits = vec![(self.version_at.clone(), format!("\"{version}\""))];
-        edits.extend(self.tasks_at.clone().map(|range| (range, String::new())));
+        let version = version.map_or(client, |child| child.min(client));
+        let mut edits = vec![(version_at.clone(), format!("\"{version}\""))];
+        edits.extend(tasks_at.clone().map(|range| (range, String::new())));
         edits.sort_by_key(|(range, _)| range.start);
         let mut out = BytesMut::with_capacity(old.len() + 16);
         let mut from = 0;
@@ -121,6 +208,55 @@ impl Handshake {
         RawJson::trusted(out.freeze())
     }
 
+    /// As above, of what a modern child has said. Extensions are for modern clients; and log messages
+    /// can always be asked for, as it is we who answer that.
+    fn bridged_result_for(&self, client: ProtocolVersion) -> RawJson {
+        let version = format!("\"{}\"", client.min(ProtocolVersion::LATEST_LEGACY));
+        let logging: &[Member<'_>] = if self.logging { &[] } else { &[("logging", "{}")] };
+        let hidden = |name: &str| matches!(name, "extensions" | "tasks");
+        let capabilities = rewritten(self.capabilities.as_str(), hidden, logging);
+        let nobody = r#"{"name":"unnamed","version":"0"}"#;
+        let mut members: Vec<Member<'_>> = vec![
+            ("protocolVersion", &version),
+            ("capabilities", capabilities.as_str()),
+            ("serverInfo", self.server_info.as_ref().map_or(nobody, RawJson::as_str)),
+        ];
+        members.extend(self.instructions.as_ref().map(|text| ("instructions", text.as_str())));
+        rewritten("{}", |_| false, &members)
+    }
+
+    /// The answer to the `server/discover` of a modern client.
+    pub fn discover_result(&self) -> RawJson {
+        let ours = format!("[\"{}\"]", ProtocolVersion::V2026_07_28);
+        let versions: Member<'_> = ("supportedVersions", &ours);
+        if self.era() == Era::Modern {
+            return rewritten(self.result.as_str(), |_| false, &[versions]);
+        }
+        let meta = self.server_info.as_ref().map(|info| {
+            let info: Member<'_> = (meta::SERVER_INFO, info.as_str());
+            rewritten("{}", |_| false, &[info])
+        });
+        let mut members: Vec<Member<'_>> = vec![
+            ("resultType", "\"complete\""),
+            versions,
+            ("capabilities", self.capabilities.as_str()),
+        ];
+        members.extend(meta.as_ref().map(|meta| ("_meta", meta.as_str())));
+        members.extend(self.instructions.as_ref().map(|text| ("instructions", text.as_str())));
+        members.extend([("ttlMs", "0"), ("cacheScope", "\"private\"")]);
+        rewritten("{}", |_| false, &members)
+    }
+
+    /// Which program the child is, as it says.
+    pub fn server_info(&self) -> Option<&RawJson> {
+        self.server_info.as_ref()
+    }
+
+    /// Whether the child tells of changed resources.
+    pub fn subscribe(&self) -> bool {
+        self.subscribe
+    }
+
     /// The list-changed notifications that the child may send.
     pub fn list_changed(&self) -> &[&'static str] {
         &self.list_changed
@@ -130,6 +266,14 @@ impl Handshake {
     pub fn logging(&self) -> bool {
         self.logging
     }
+}
+
+fn object(raw: Option<&RawValue>) -> Option<RawJson> {
+    raw.map(RawValue::get).filter(|text| text.starts_with('{')).map(RawJson::copied)
+}
+
+fn string(raw: Option<&RawValue>) -> Option<RawJson> {
+    raw.map(RawValue::get).filter(|text| text.starts_with('"')).map(RawJson::copied)
 }
 
 /// Where a member stands in an object that has been parsed before, with the comma that goes with
@@ -154,68 +298,4 @@ fn member(object: &str, name: &str) -> Option<Range<usize>> {
         return Some(name_start..end + skipped + 1);
     }
     Some(name_start..end)
-}
-
-impl Mux {
-    pub(super) fn begin_handshake(&mut self) {
-        if matches!(self.role, Role::Own(_)) {
-            self.forward_opening();
-            return;
-        }
-        let capabilities = if self.settings.interactive { CAPABILITIES } else { "{}" };
-        let params = format!(
-            r#"{{"protocolVersion":"{}","capabilities":{capabilities},"clientInfo":{{"name":"standpipe","version":"{}"}}}}"#,
-            ProtocolVersion::LATEST_LEGACY,
-            env!("CARGO_PKG_VERSION"),
-        );
-        let params = Params::opaque(RawJson::trusted(Bytes::from(params)));
-        let id = self.fresh_id();
-        self.calls.insert(id, Call::ours(CallKind::Handshake));
-        let request = Request {
-            id: Id::from_number(id),
-            method: method::INITIALIZE.into(),
-            params: Some(params),
-        };
-        self.outgoing.push(Message::Request(request), None, None);
-    }
-
-    pub(super) fn handshake_answered(&mut self, outcome: Outcome, now: Instant) {
-        let read = match outcome {
-            Outcome::Result(result) => Handshake::read(result),
-            Outcome::Error(error) => Err(HandshakeError::Refused(error.as_str().into())),
-        };
-        match read {
-            Ok(handshake) => {
-                let again = self.handshake.replace(handshake).is_some();
-                self.outgoing.push(Message::notification(method::INITIALIZED, None), None, None);
-                self.phase = Phase::Ready;
-                self.note(Note::Ready);
-                self.restore(again, now);
-            }
-            Err(error) => self.note(Note::HandshakeFailed(error)),
-        }
-    }
-
-    /// After a restart: sets up again what the sessions had set up, and tells them to look again.
-    fn restore(&mut self, again: bool, now: Instant) {
-        // Sessions that another process served before are told too.
-        let again = again || !self.sessions.is_empty();
-        if let Role::Side(owner) = &self.role {
-            let owner = Arc::clone(owner);
-            if !self.attach(&owner, now) {
-                return self.note(Note::Vacant);
-            }
-        }
-        self.restore_level(now);
-        self.resubscribe(now);
-        if !again {
-            return;
-        }
-        let changed = self.handshake.as_ref().map_or(&[][..], |h| &h.list_changed[..]);
-        for session in self.sessions.values() {
-            for name in changed {
-                let _gone = session.outlet().deliver_once(Message::notification(name, None));
-            }
-        }
-    }
 }

@@ -11,7 +11,7 @@ use super::calls::CallKind;
 use super::{Drop, Handshake, Mux, Note, Phase, Role};
 use crate::connection::{Outlet, Session};
 use crate::message::{Message, Notification, Params, RawJson};
-use crate::protocol::{LogLevel, method};
+use crate::protocol::{Era, LogLevel, method};
 
 impl Mux {
     /// The parameters of a `logging/setLevel`, after `session` has asked for its own level: the
@@ -49,15 +49,32 @@ impl Mux {
         let Some(lowest) = self.lowest_level() else {
             return;
         };
-        if self.phase != Phase::Ready || !logging || Some(lowest) == self.level_sent {
+        let is_set = !logging || Some(lowest) == self.level_sent;
+        if self.phase != Phase::Ready || is_set || self.child_era() == Era::Modern {
             return;
         }
         self.level_sent = Some(lowest);
         self.ask_child(method::LOGGING_SET_LEVEL, level_params(lowest), now);
     }
 
-    /// Log messages carry no link to a call. One goes to the only open call, else to the only
-    /// session; where there are several of both it is nobody's, and never broadcast.
+    /// A modern request wants messages from this level on. When it ends the child is not told at
+    /// once: the next one mostly wants the same.
+    pub(super) fn lower_level(&mut self, level: LogLevel, now: Instant) {
+        if self.level_sent.is_none_or(|sent| level < sent) {
+            self.restore_level(now);
+        }
+    }
+
+    /// Raises the level again where nobody wants the lowest messages any more.
+    pub(super) fn sweep_level(&mut self, now: Instant) {
+        if std::mem::take(&mut self.level_stale) {
+            self.restore_level(now);
+        }
+    }
+
+    /// Log messages carry no link to a call. One goes to the only open call, of a modern child the
+    /// only one that wants any; else to the only session; where there are several of both it is
+    /// nobody's, and never broadcast.
     pub(super) fn logged(&mut self, notification: Notification, now: Instant) {
         let owner = self.only_call().or_else(|| self.only_session());
         let owner = owner.filter(|(session, _)| !self.abandoned.of_others(session.id(), now));
@@ -66,20 +83,32 @@ impl Mux {
         };
         let level = notification.params.as_ref().and_then(Params::level);
         let level = level.as_deref().and_then(LogLevel::parse);
-        if matches!(self.role, Role::Main) && !self.wants(&session, level) {
+        let filters = matches!(self.role, Role::Main)
+            || session.era() == Era::Modern
+            || self.child_era() == Era::Modern;
+        if filters && !self.wants(&session, level) {
             return; // Another session asked for more than this one.
         }
         self.deliver(&outlet, Message::Notification(notification));
     }
 
     fn only_call(&self) -> Option<(Arc<Session>, Outlet)> {
-        if self.client_calls != 1 {
+        let child = self.child_era();
+        if child == Era::Legacy && self.client_calls != 1 {
             return None;
         }
-        self.calls.values().find_map(|call| match &call.kind {
-            CallKind::Client(call) => Some((Arc::clone(&call.session), call.reply.clone())),
+        // A legacy child logs for all its calls, a modern one for those that ask for it.
+        let mut logging = self.calls.values().filter_map(|call| match &call.kind {
+            CallKind::Client(call) => Some(call),
             _ => None,
-        })
+        });
+        let mut logging = logging.by_ref().filter(|call| {
+            call.is_with_child() && (child == Era::Legacy || call.log_level().is_some())
+        });
+        match (logging.next(), logging.next()) {
+            (Some(call), None) => Some((Arc::clone(&call.session), call.reply.clone())),
+            _ => None,
+        }
     }
 
     /// The only session that can have caused what the child says.
@@ -88,6 +117,9 @@ impl Mux {
         let (Some(session), None) = (sessions.next(), sessions.next()) else {
             return None;
         };
+        if session.era() == Era::Modern {
+            return None; // What belongs to none of its requests belongs to no modern client.
+        }
         // A session that is served elsewhere by now may still have calls open here.
         let foreign = self.calls.values().any(|call| match &call.kind {
             CallKind::Client(call) => call.session.id() != session.id(),
@@ -107,7 +139,14 @@ impl Mux {
     }
 
     fn wants(&self, session: &Session, level: Option<LogLevel>) -> bool {
+        if session.era() == Era::Modern {
+            let wanted = session.log_level();
+            return wanted.is_some_and(|wanted| level.is_none_or(|level| level >= wanted));
+        }
         let Some(level) = level else { return true };
+        if self.child_era() == Era::Modern {
+            return level >= session.log_level().unwrap_or(LogLevel::Info);
+        }
         match (session.log_level(), self.level_sent) {
             (Some(wanted), _) => level >= wanted,
             // It never asked. Before anybody did, the child decides; after that, the usual level.

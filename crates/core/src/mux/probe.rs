@@ -1,6 +1,6 @@
 //! Asking the child whether it still answers.
 //!
-//! Owns the one `ping` of ours that may be open, and what its outcome says. Whatever the child
+//! Owns the one question of ours that may be open (`ping`, or `server/discover` of a modern child), and what its outcome says. Whatever the child
 //! writes shows that it lives; and a child may well be busy instead of dead, as many do one thing at
 //! a time. Must not decide when to ask, nor what follows.
 
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::calls::{Call, CallKind};
 use super::time::after;
 use super::{Mux, Note, Phase};
-use crate::message::{Id, Message, Request};
-use crate::protocol::method;
+use crate::message::{Id, Message, Params, Request};
+use crate::protocol::{Era, method};
 
 /// Pings that were given up and may still be answered. Of older ones an answer counts as unknown.
 const MAX_LATE: usize = 16;
@@ -59,8 +59,12 @@ impl Mux {
         }
         let id = self.fresh_id();
         self.calls.insert(id, Call::ours(CallKind::Probe));
-        let ping = Request { id: Id::from_number(id), method: method::PING.into(), params: None };
-        self.outgoing.push(Message::Request(ping), Some(id), None);
+        let (method, params) = match self.child_era() {
+            Era::Legacy => (method::PING, None),
+            Era::Modern => (method::SERVER_DISCOVER, Some(Params::opaque(Self::own_params("")))),
+        };
+        let question = Request { id: Id::from_number(id), method: method.into(), params };
+        self.outgoing.push(Message::Request(question), Some(id), None);
         let until = after(now, timeout);
         self.probing.open = Some(Probe { id, since: now, until, disturbed: false });
     }

@@ -15,7 +15,7 @@ use crate::id::SessionId;
 use crate::message::{
     Id, Message, Notification, Outcome, Params, RawJson, Request, Response, error_object,
 };
-use crate::protocol::{code, method};
+use crate::protocol::{Era, code, method};
 
 /// The most questions of one child that may be open; more are refused.
 const MAX_OPEN_QUESTIONS: usize = 256;
@@ -27,8 +27,7 @@ pub(super) const MAX_ELICITATIONS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Question {
     session: Arc<Session>,
-    /// The id under which the child waits.
-    child_id: Id,
+    asker: Asker,
     method: Box<str>,
     /// The progress token as the child wrote it.
     token: Option<RawJson>,
@@ -36,6 +35,15 @@ pub(super) struct Question {
     calls: Vec<u64>,
     outlet: Outlet,
     pub(super) deadline: Instant,
+}
+
+/// Who waits for the answer.
+#[derive(Debug)]
+enum Asker {
+    /// A legacy child, under this id.
+    Child(Id),
+    /// The call with this number, whose result asked for it under this key.
+    Round(u64, String),
 }
 
 impl Question {
@@ -71,8 +79,13 @@ impl Mux {
             self.outgoing.push_unprompted(Message::Response(pong));
             return;
         }
-        match self.addressee(&request, now) {
-            Ok(addressee) => self.put_question(request, addressee, now),
+        let addressee = match self.child_era() {
+            Era::Legacy => self.addressee(&request, now),
+            // It has other ways to ask (2026-07-28, "stdio").
+            Era::Modern => Err(Refusal::UnknownMethod),
+        };
+        match addressee {
+            Ok(addressee) => self.put_question(&request, addressee, now),
             Err(refusal) => self.refuse(&request, refusal),
         }
     }
@@ -87,7 +100,7 @@ impl Mux {
             return Err(Refusal::Disabled);
         }
         let newest = self.asking.iter().max().and_then(|id| self.client_call(*id));
-        let session = match (self.role.owner(), newest) {
+        let session = match (self.role.session(), newest) {
             (Some(owner), _) => owner,
             (None, Some(call)) => &call.session,
             (None, None) => return Err(Refusal::NoCall),
@@ -150,62 +163,100 @@ impl Mux {
         }
     }
 
-    fn put_question(&mut self, request: Request, to: Addressee, now: Instant) {
-        let number = to.session.note_question(self.inbox.clone());
-        let params = request.params.as_ref();
-        let token = params.and_then(Params::meta_progress_token);
-        let ours = Id::from_number(number);
-        let params = match &token {
-            Some(_) => params.map(|params| params.with_meta_progress_token(ours.raw())),
-            None => request.params.clone(),
-        };
-        let message = Request { id: ours, method: request.method.clone(), params };
-        if to.outlet.deliver(Message::Request(message)).is_err() {
-            to.session.forget_question(number);
-            return self.refuse(&request, Refusal::Unanswered);
+    fn put_question(&mut self, request: &Request, to: Addressee, now: Instant) {
+        let params = request.params.clone();
+        let asker = Asker::Child(request.id.clone());
+        if !self.put(&to, asker, &request.method, params, now) {
+            return self.refuse(request, Refusal::Unanswered);
         }
-        if let Some(id) = request.params.as_ref().and_then(Params::elicitation_id) {
+        let id = request.params.as_ref().and_then(Params::elicitation_id);
+        // A modern client has no stream on which it could be told of the completion.
+        if let Some(id) = id.filter(|_| to.session.era() == Era::Legacy) {
             if self.elicitations.len() >= MAX_ELICITATIONS {
                 self.elicitations.pop_front();
             }
-            self.elicitations.push_back(UrlElicitation { id, session: Arc::clone(&to.session) });
+            self.elicitations.push_back(UrlElicitation { id, session: to.session });
+        }
+    }
+
+    /// Puts what a modern child asks in a result to a legacy client. `false` when it cannot be.
+    #[expect(clippy::too_many_arguments, reason = "all of a question, and whose it is")]
+    pub(super) fn put_input_request(
+        &mut self,
+        session: &Arc<Session>,
+        outlet: &Outlet,
+        call: u64,
+        key: String,
+        method: &str,
+        params: Option<RawJson>,
+        now: Instant,
+    ) -> bool {
+        if self.questions.len() >= MAX_OPEN_QUESTIONS {
+            return false;
+        }
+        let (session, outlet) = (Arc::clone(session), outlet.clone());
+        let to = Addressee { session, outlet, calls: vec![call] };
+        self.put(&to, Asker::Round(call, key), method, params.map(Params::opaque), now)
+    }
+
+    fn put(
+        &mut self,
+        to: &Addressee,
+        asker: Asker,
+        method: &str,
+        params: Option<Params>,
+        now: Instant,
+    ) -> bool {
+        let number = to.session.note_question(self.inbox.clone());
+        let token = params.as_ref().and_then(Params::meta_progress_token);
+        let ours = Id::from_number(number);
+        let params = match &token {
+            Some(_) => params.map(|params| params.with_meta_progress_token(ours.raw())),
+            None => params,
+        };
+        let message = Request { id: ours, method: method.into(), params };
+        if to.outlet.deliver(Message::Request(message)).is_err() {
+            to.session.forget_question(number);
+            return false;
         }
         self.park(&to.calls, now);
         let question = Question {
-            child_id: request.id,
-            method: request.method,
+            asker,
+            method: method.into(),
             token,
-            calls: to.calls,
-            outlet: to.outlet,
+            calls: to.calls.clone(),
+            outlet: to.outlet.clone(),
             deadline: after(now, self.settings.question_timeout),
             session: Arc::clone(&to.session),
         };
         self.questions.insert((to.session.id(), number), question);
         self.sweep_by(now);
+        true
     }
 
     fn refuse(&mut self, request: &Request, refusal: Refusal) {
         self.note(Note::Refused(refusal));
-        let (code, why) = match refusal {
-            Refusal::Ambiguous => (
-                code::METHOD_NOT_FOUND,
-                "several calls are open in this process, so it is not known whose client is asked; \
-                 calling again will work",
-            ),
-            Refusal::NoCall => {
-                (code::METHOD_NOT_FOUND, "no call is open, and no single client owns this process")
-            }
-            Refusal::Undeclared => {
-                (code::METHOD_NOT_FOUND, "the client of this call did not declare the capability")
-            }
-            Refusal::Disabled => {
-                (code::METHOD_NOT_FOUND, "this service is configured not to ask its clients")
-            }
-            Refusal::UnknownMethod => (code::METHOD_NOT_FOUND, "no client can be asked this"),
-            Refusal::Unanswered => (code::INTERNAL_ERROR, "the client cannot be reached"),
-        };
+        let (code, why) = explained(refusal);
+        self.tell_callers(request, refusal, why);
         let text = format!("{} was refused: {why}", request.method);
         self.answer_child(request.id.clone(), Outcome::Error(error_object(code, &text, None)));
+    }
+
+    /// Those whose calls may have asked learn of it, where they fail. One who could not have been
+    /// asked is told what it would have had to declare; nobody is shown anything by that.
+    fn tell_callers(&mut self, request: &Request, refusal: Refusal, why: &'static str) {
+        let mode = request.params.as_ref().and_then(Params::mode);
+        let (method, mode) = (&*request.method, mode.as_deref());
+        let unanswered = matches!(refusal, Refusal::Undeclared | Refusal::Ambiguous);
+        for id in self.asking.clone() {
+            let Some(call) = self.client_call_mut(id) else { continue };
+            let allowed = call.session.profile().capabilities.allow(method, mode);
+            let refused = call.refused.get_or_insert_default();
+            refused.note(method, why);
+            if unanswered && !allowed && call.parked.is_none() {
+                refused.undeclared(method, mode);
+            }
+        }
     }
 
     pub(super) fn answer_child(&mut self, id: Id, outcome: Outcome) {
@@ -229,14 +280,20 @@ impl Mux {
         self.unpark(&question.calls, now);
         let roots = &*question.method == method::ROOTS_LIST
             && matches!(response.outcome, Outcome::Result(_))
+            && matches!(question.asker, Asker::Child(_))
             && matches!(self.role, Role::Main);
         if roots {
             // Servers keep roots: from here on the process is this client's.
             let others = self.dedicate(session, now);
             self.note(Note::RootsGiven { owner: Arc::clone(session), others });
         }
-        let answer = Response { id: question.child_id, outcome: response.outcome };
-        self.outgoing.push(Message::Response(answer), None, Some(slot));
+        match question.asker {
+            Asker::Child(id) => {
+                let answer = Response { id, outcome: response.outcome };
+                self.outgoing.push(Message::Response(answer), None, Some(slot));
+            }
+            Asker::Round(call, key) => self.input_given(call, key, response.outcome, now),
+        }
     }
 
     /// A client reports progress on a question; only the one that was asked may.
@@ -260,7 +317,10 @@ impl Mux {
     /// The child withdraws a question.
     pub(super) fn withdrawn_by_child(&mut self, params: Option<&Params>, now: Instant) {
         let id = params.and_then(Params::request_id);
-        let named = |question: &Question| Some(question.child_id.raw()) == id.as_ref();
+        let named = |question: &Question| match &question.asker {
+            Asker::Child(asked) => Some(asked.raw()) == id.as_ref(),
+            Asker::Round(..) => false,
+        };
         let mut found = self.questions.iter().filter(|(_, question)| named(question));
         let (Some((key, _)), None) = (found.next(), found.next()) else {
             return self.note(Note::Dropped(Drop::AmbiguousCancel));
@@ -289,10 +349,33 @@ impl Mux {
         };
         self.unpark(&question.calls, now);
         self.note(Note::Refused(Refusal::Unanswered));
-        let text = format!("{} was not answered: {why}", question.method);
-        let error = error_object(code::REQUEST_TIMEOUT, &text, None);
-        self.answer_child(question.child_id.clone(), Outcome::Error(error));
-        question.withdraw(key.1, why);
+        match &question.asker {
+            Asker::Child(id) => {
+                let text = format!("{} was not answered: {why}", question.method);
+                let error = error_object(code::REQUEST_TIMEOUT, &text, None);
+                let id = id.clone();
+                question.withdraw(key.1, why);
+                self.answer_child(id, Outcome::Error(error));
+            }
+            Asker::Round(call, _) => {
+                let call = *call;
+                question.withdraw(key.1, why);
+                self.round_failed(call, why, now);
+            }
+        }
+    }
+
+    /// A call has ended between two rounds: nobody waits for what its client was asked.
+    pub(super) fn drop_questions_of_call(&mut self, id: u64) {
+        let of_call =
+            |question: &Question| matches!(question.asker, Asker::Round(call, _) if call == id);
+        let keys: Vec<_> =
+            self.questions.iter().filter(|(_, q)| of_call(q)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(question) = self.questions.remove(&key) {
+                question.withdraw(key.1, "the call has ended");
+            }
+        }
     }
 
     /// While a client is asked, the time of its calls stands still.
@@ -333,5 +416,27 @@ impl Mux {
             CallKind::Client(call) => Some(call),
             _ => None,
         }
+    }
+}
+
+/// The code and the words in which a child is told that its question is refused.
+fn explained(refusal: Refusal) -> (i32, &'static str) {
+    match refusal {
+        Refusal::Ambiguous => (
+            code::METHOD_NOT_FOUND,
+            "several calls are open in this process, so it is not known whose client is asked; \
+             calling again will work",
+        ),
+        Refusal::NoCall => {
+            (code::METHOD_NOT_FOUND, "no call is open, and no single client owns this process")
+        }
+        Refusal::Undeclared => {
+            (code::METHOD_NOT_FOUND, "the client of this call did not declare the capability")
+        }
+        Refusal::Disabled => {
+            (code::METHOD_NOT_FOUND, "this service is configured not to ask its clients")
+        }
+        Refusal::UnknownMethod => (code::METHOD_NOT_FOUND, "no client can be asked this"),
+        Refusal::Unanswered => (code::INTERNAL_ERROR, "the client cannot be reached"),
     }
 }

@@ -5,17 +5,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::calls::{Call, CallKind, ClientCall};
-use super::{Mux, Role};
+use super::time::after;
+use super::{Handshake, Mux, Role};
+use crate::bridge::filter::is_part_of;
 use crate::connection::{Outlet, Session};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::message::{Id, Message, Outcome, RawJson, Response};
-use crate::protocol::{code, method};
+use crate::protocol::{Era, code, method};
 use crate::trace::Trace;
+
+/// A child that does not say in this time whether it tells of a resource is not waited for: a stream
+/// begins with what was granted.
+const LISTEN_WAIT: Duration = Duration::from_secs(10);
 
 /// A resource that at least one session has subscribed to.
 #[derive(Debug, Default)]
@@ -32,8 +39,15 @@ pub(super) struct Watched {
 #[derive(Debug)]
 struct Waiting {
     session: Arc<Session>,
-    id: Id,
-    reply: Outlet,
+    /// Its request; a modern client that listens has made none for this resource alone.
+    request: Option<(Id, Outlet)>,
+}
+
+impl Waiting {
+    fn is_request(&self, session: SessionId, id: &RawJson) -> bool {
+        let is = self.request.as_ref().is_some_and(|(waiting, _)| waiting.raw() == id);
+        is && self.session.id() == session
+    }
 }
 
 impl Mux {
@@ -66,17 +80,90 @@ impl Mux {
             let text = "this session is about to subscribe to this resource already";
             self.answer_error(reply, id.clone(), code::INVALID_REQUEST, text);
         } else {
-            let (session, reply) = (Arc::clone(session), reply.clone());
-            watched.waiting.push(Waiting { session, id: id.clone(), reply });
+            let request = Some((id.clone(), reply.clone()));
+            watched.waiting.push(Waiting { session: Arc::clone(session), request });
         }
         None
     }
 
-    /// The child has answered the first subscriber: all that wait get the same.
+    /// A modern client that listens wants to hear of a resource of a legacy child.
+    pub(super) fn listen_to(&mut self, session: &Arc<Session>, uri: &str, now: Instant) {
+        let waiting = || Waiting { session: Arc::clone(session), request: None };
+        match self.resources.get_mut(uri) {
+            Some(watched) if watched.answer.is_some() => {
+                watched.subscribers.insert(session.id());
+                self.listen_settled(session.id(), uri, true);
+            }
+            Some(watched) => watched.waiting.push(waiting()),
+            None => {
+                let watched = Watched { waiting: vec![waiting()], ..Watched::default() };
+                self.resources.insert(uri.to_owned(), watched);
+                let wait = self.settings.request_timeout.min(LISTEN_WAIT);
+                let call = Call {
+                    kind: CallKind::Subscribing(uri.into()),
+                    deadline: Some(after(now, wait)),
+                };
+                self.sweep_by(now);
+                self.send_ours(call, method::RESOURCES_SUBSCRIBE, Some(uri_params(uri)));
+            }
+        }
+    }
+
+    /// Our own subscription has failed for a reason of ours.
+    pub(super) fn not_subscribed(&mut self, uri: &str) {
+        let Some(watched) = self.resources.remove(uri) else { return };
+        let fault = self.fault(FaultKind::Overloaded);
+        for waiting in watched.waiting {
+            waiting.session.unsubscribe(uri);
+            self.fail_waiting(waiting, uri, &fault);
+        }
+    }
+
+    /// Whoever waited does not get what it waited for.
+    fn fail_waiting(&mut self, waiting: Waiting, uri: &str, fault: &Fault) {
+        match waiting.request {
+            Some((id, reply)) => {
+                let answer = Message::Response(fault.answer(id));
+                let _gone = reply.answer(answer, Some(fault.clone()));
+            }
+            None => self.listen_settled(waiting.session.id(), uri, false),
+        }
+    }
+
+    /// A legacy client of a modern child subscribes: that is answered here, and the child is asked
+    /// for what all of them want together.
+    pub(super) fn listen_for(
+        &mut self,
+        session: &Arc<Session>,
+        uri: Option<&str>,
+        id: &Id,
+        reply: &Outlet,
+        now: Instant,
+    ) {
+        if !self.handshake.as_ref().is_some_and(Handshake::subscribe) {
+            let text = "this server tells nobody of changed resources";
+            return self.answer_error(reply, id.clone(), code::METHOD_NOT_FOUND, text);
+        }
+        let Some(uri) = uri else {
+            let text = "`params.uri` must be a string";
+            return self.answer_error(reply, id.clone(), code::INVALID_PARAMS, text);
+        };
+        if !session.subscribe(uri) {
+            let text = "this session has too many subscriptions";
+            return self.answer_error(reply, id.clone(), code::INVALID_PARAMS, text);
+        }
+        let watched = self.resources.entry(uri.to_owned()).or_default();
+        watched.answer = Some(RawJson::empty_object());
+        watched.subscribers.insert(session.id());
+        self.done(reply, id);
+        self.refresh_upstream(now);
+    }
+
+    /// The child has answered the first subscriber, or us: all that wait get the same.
     pub(super) fn subscribed(
         &mut self,
         uri: &str,
-        session: &Arc<Session>,
+        session: Option<&Arc<Session>>,
         outcome: &Outcome,
         now: Instant,
     ) {
@@ -84,11 +171,14 @@ impl Mux {
             return;
         };
         let waiting = std::mem::take(&mut watched.waiting);
-        let asked = std::iter::once(session).chain(waiting.iter().map(|waiting| &waiting.session));
+        let asked = session.into_iter().chain(waiting.iter().map(|waiting| &waiting.session));
         if let Outcome::Result(result) = outcome {
             watched.answer = Some(result.clone());
             // Not those that have unsubscribed meanwhile, or are served by another process by now.
-            let here = |session: &&Arc<Session>| self.sessions.contains_key(&session.id());
+            let here = |session: &&Arc<Session>| {
+                let id = session.id();
+                self.sessions.contains_key(&id) || self.listens.contains_key(&id)
+            };
             let still = asked.filter(here).filter(|session| session.subscribes(uri));
             watched.subscribers.extend(still.map(|session| session.id()));
             if watched.subscribers.is_empty() {
@@ -101,46 +191,67 @@ impl Mux {
             });
             self.resources.remove(uri);
         }
-        for Waiting { id, reply, .. } in waiting {
-            self.answer_client(&reply, Response { id, outcome: outcome.clone() });
+        for Waiting { session, request } in waiting {
+            match request {
+                Some((id, reply)) => {
+                    self.answer_client(&reply, Response { id, outcome: outcome.clone() });
+                }
+                None => {
+                    let granted = matches!(outcome, Outcome::Result(_));
+                    self.listen_settled(session.id(), uri, granted);
+                }
+            }
         }
     }
 
     /// Who made a subscribing call has gone, but others wait for the same answer: the call becomes
-    /// the first one's of these. Returns the call as it was; `None` when nobody waits for it.
+    /// the first one's of these, or ours. Returns the call as it was; `None` when nobody waits for it.
     pub(super) fn hand_over(&mut self, id: u64) -> Option<ClientCall> {
-        let CallKind::Client(call) = &mut self.calls.get_mut(&id)?.kind else {
+        let call = self.calls.get_mut(&id)?;
+        let CallKind::Client(old) = &mut call.kind else {
             return None;
         };
-        let uri = call.subscribes.clone()?;
+        let uri = old.subscribes.clone()?;
         let watched = self.resources.get_mut(&*uri)?;
+        let at = watched.waiting.iter().position(|waiting| waiting.request.is_some());
+        let next = at.map(|at| watched.waiting.remove(at));
+        let heir = next.as_ref().map(|next| next.session.id());
+        if let Some(Waiting { session, request: Some((id, reply)) }) = next {
+            let next = ClientCall {
+                session,
+                id,
+                method: old.method.clone(),
+                name: None,
+                token: None,
+                reply,
+                latest: old.latest,
+                parked: None,
+                subscribes: old.subscribes.clone(),
+                rounds: None,
+                refused: None,
+                // The one that has waited is not traced beyond its wait.
+                trace: Trace::default(),
+            };
+            let old = std::mem::replace(old, next);
+            if heir != Some(old.session.id()) {
+                old.session.unsubscribe(&uri);
+            }
+            return Some(old);
+        }
         if watched.waiting.is_empty() {
             return None;
         }
-        let next = watched.waiting.remove(0);
-        let next = ClientCall {
-            session: next.session,
-            id: next.id,
-            method: call.method.clone(),
-            name: None,
-            token: None,
-            reply: next.reply,
-            latest: call.latest,
-            parked: None,
-            subscribes: call.subscribes.clone(),
-            // The one that has waited is not traced beyond its wait.
-            trace: Trace::default(),
-        };
-        if next.session.id() != call.session.id() {
-            call.session.unsubscribe(&uri);
-        }
-        Some(std::mem::replace(call, next))
+        let ours = std::mem::replace(&mut call.kind, CallKind::Subscribing(uri.clone()));
+        self.client_calls -= 1;
+        let CallKind::Client(old) = ours else { return None };
+        old.session.unsubscribe(&uri);
+        Some(old)
     }
 
     /// The resources for whose answer this request of a session waits; more than two are not looked
     /// for.
     pub(super) fn waiting_subscribers(&self, session: SessionId, id: &RawJson) -> Vec<String> {
-        let is_it = |waiting: &Waiting| waiting.session.id() == session && waiting.id.raw() == id;
+        let is_it = |waiting: &Waiting| waiting.is_request(session, id);
         let waits = self.resources.iter().filter(|(_, w)| w.waiting.iter().any(is_it));
         waits.map(|(uri, _)| uri.clone()).take(2).collect()
     }
@@ -153,21 +264,22 @@ impl Mux {
         id: &RawJson,
     ) -> Option<Outlet> {
         let waiting = &mut self.resources.get_mut(uri)?.waiting;
-        let is_it =
-            |waiting: &Waiting| waiting.session.id() == session.id() && waiting.id.raw() == id;
+        let is_it = |waiting: &Waiting| waiting.is_request(session.id(), id);
         let at = waiting.iter().position(is_it)?;
         session.unsubscribe(uri);
-        Some(waiting.remove(at).reply)
+        Some(waiting.remove(at).request?.1)
     }
 
     /// What a session waits for here is failed.
     pub(super) fn fail_waiting_of(&mut self, session: SessionId, fault: &Fault) {
+        let mut failed = Vec::new();
         for (uri, watched) in &mut self.resources {
             let gone = watched.waiting.extract_if(.., |waiting| waiting.session.id() == session);
-            for Waiting { session, id, reply } in gone {
-                session.unsubscribe(uri);
-                let _gone = reply.answer(Message::Response(fault.answer(id)), Some(fault.clone()));
-            }
+            failed.extend(gone.map(|waiting| (uri.clone(), waiting)));
+        }
+        for (uri, waiting) in failed {
+            waiting.session.unsubscribe(&uri);
+            self.fail_waiting(waiting, &uri, fault);
         }
     }
 
@@ -181,9 +293,9 @@ impl Mux {
             return;
         };
         call.session.unsubscribe(uri);
-        for Waiting { session, id, reply } in watched.waiting {
-            session.unsubscribe(uri);
-            let _gone = reply.answer(Message::Response(fault.answer(id)), Some(fault.clone()));
+        for waiting in watched.waiting {
+            waiting.session.unsubscribe(uri);
+            self.fail_waiting(waiting, uri, fault);
         }
     }
 
@@ -195,7 +307,12 @@ impl Mux {
 
     /// Whether an `unsubscribe` ends here because the child still has to report to others. Where it
     /// does not, the child is told, and the resource is forgotten.
-    pub(super) fn others_subscribe(&mut self, session: &Session, uri: Option<&str>) -> bool {
+    pub(super) fn others_subscribe(
+        &mut self,
+        session: &Session,
+        uri: Option<&str>,
+        now: Instant,
+    ) -> bool {
         let Some(uri) = uri else { return false };
         session.unsubscribe(uri);
         let Some(watched) = self.resources.get_mut(uri) else {
@@ -206,25 +323,24 @@ impl Mux {
             return true;
         }
         self.resources.remove(uri);
+        self.refresh_upstream(now);
         false
     }
 
     /// The sessions to be told that `uri` has changed: those that subscribed to it, or to a
     /// resource that it is part of (2025-11-25, "Subscriptions").
     pub(super) fn subscribers_of(&self, uri: &str) -> Vec<Arc<Session>> {
-        let part_of = |watched: &str| {
-            uri == watched
-                || (uri.starts_with(watched)
-                    && (watched.ends_with('/')
-                        || uri[watched.len()..].starts_with(['/', '?', '#'])))
-        };
         let ids: HashSet<SessionId> = if let Some(watched) = self.resources.get(uri) {
             watched.subscribers.clone()
         } else {
-            let parts = self.resources.iter().filter(|(watched, _)| part_of(watched));
+            let parts = self.resources.iter().filter(|(watched, _)| is_part_of(uri, watched));
             parts.flat_map(|(_, watched)| watched.subscribers.iter().copied()).collect()
         };
-        ids.iter().filter_map(|id| self.sessions.get(id)).cloned().collect()
+        let session = |id: &SessionId| {
+            let listens = || self.listens.get(id).map(|listen| &listen.session);
+            self.sessions.get(id).or_else(listens)
+        };
+        ids.iter().filter_map(session).cloned().collect()
     }
 
     /// Drops a session's subscriptions here; the child is told where it was the last.
@@ -240,6 +356,9 @@ impl Mux {
         });
         if !self.is_ready() {
             return;
+        }
+        if self.child_era() == Era::Modern {
+            return self.refresh_upstream(now);
         }
         for uri in unwatched {
             self.ask_child(method::RESOURCES_UNSUBSCRIBE, uri_params(&uri), now);
@@ -258,7 +377,7 @@ impl Mux {
                 subscribers: HashSet::from([session.id()]),
                 waiting: Vec::new(),
             };
-            if self.is_ready() {
+            if self.is_ready() && self.child_era() == Era::Legacy {
                 self.ask_child(method::RESOURCES_SUBSCRIBE, uri_params(&uri), now);
             }
             self.resources.insert(uri, watched);
@@ -267,6 +386,9 @@ impl Mux {
 
     /// The child is a new one: everything is subscribed to again.
     pub(super) fn resubscribe(&mut self, now: Instant) {
+        if self.child_era() == Era::Modern {
+            return self.refresh_upstream(now);
+        }
         let uris: Vec<String> = self.resources.keys().cloned().collect();
         for uri in uris {
             self.ask_child(method::RESOURCES_SUBSCRIBE, uri_params(&uri), now);
@@ -279,13 +401,18 @@ impl Mux {
             self.resources = HashMap::new();
             return;
         }
+        let mut failed = Vec::new();
         self.resources.retain(|uri, watched| {
-            for Waiting { session, id, reply } in watched.waiting.drain(..) {
-                session.unsubscribe(uri);
-                let _gone = reply.answer(Message::Response(fault.answer(id)), Some(fault.clone()));
-            }
+            failed.extend(watched.waiting.drain(..).map(|waiting| (uri.clone(), waiting)));
             watched.answer.is_some()
         });
+        for (uri, waiting) in failed {
+            // Those who listen go on to, and ask the next child.
+            if waiting.request.is_some() {
+                waiting.session.unsubscribe(&uri);
+                self.fail_waiting(waiting, &uri, fault);
+            }
+        }
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn after(now: Instant, by: Duration) -> Instant {
 impl Mux {
     /// When [`tick`](Self::tick) wants to be called; `None` while nothing can time out.
     pub fn next_tick(&self) -> Option<Instant> {
-        self.sweep_at.into_iter().chain(self.probed_until()).min()
+        let others = [self.probed_until(), self.silent_at(), self.upstream.again_at()];
+        self.sweep_at.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     pub(super) fn sweep_by(&mut self, now: Instant) {
@@ -41,12 +42,17 @@ impl Mux {
     /// Gives up what has waited too long.
     pub fn tick(&mut self, now: Instant) {
         self.sweep_probe(now);
+        self.sweep_opening(now);
+        if self.upstream.again_at().is_some_and(|at| at <= now) {
+            self.refresh_upstream(now);
+        }
         if self.sweep_at.is_none_or(|at| at > now) {
             return;
         }
         self.sweep_at = None;
         self.sweep_calls(now);
         self.sweep_questions(now);
+        self.sweep_level(now);
         let timed = self.calls.values().any(|call| call.deadline.is_some());
         if timed || !self.questions.is_empty() {
             self.sweep_by(now);

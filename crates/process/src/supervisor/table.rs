@@ -142,6 +142,7 @@ impl Supervisor {
         let (control_to, control) = control_channel();
         let settings = MuxSettings {
             service: Arc::clone(&self.name),
+            start_timeout: spec.timeouts.start,
             request_timeout: spec.timeouts.request,
             request_max: spec.timeouts.request_max.max(spec.timeouts.request),
             question_timeout: spec.timeouts.question,

@@ -24,6 +24,7 @@ use crate::service::EraChoice;
 
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 pub(super) const REQUEST_MAX: Duration = Duration::from_hours(1);
+pub(super) const START_TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// A time-out may come this much late.
@@ -170,6 +171,7 @@ impl Harness {
             request_timeout: REQUEST_TIMEOUT,
             request_max: REQUEST_MAX,
             question_timeout: QUESTION_TIMEOUT,
+            start_timeout: START_TIMEOUT,
             max_message_bytes: 64 * 1024,
             interactive: true,
             era: EraChoice::Legacy,
