@@ -45,10 +45,9 @@ impl fmt::Display for Exit {
         match *self {
             Self::Code(code) => write!(f, "exited with status {code}"),
             Self::Signal(signal) => match Signal::try_from(signal) {
-                Ok(Signal::SIGXCPU) => write!(
-                    f,
-                    "was killed by signal {signal} (SIGXCPU): it reached its limit of CPU time"
-                ),
+                Ok(Signal::SIGXCPU) => {
+                    write!(f, "exceeded the CPU limit and was killed by signal {signal} (SIGXCPU)")
+                }
                 Ok(named) => write!(f, "was killed by signal {signal} ({})", named.as_str()),
                 Err(_) => write!(f, "was killed by signal {signal}"),
             },

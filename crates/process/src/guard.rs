@@ -11,7 +11,10 @@ pub(crate) use leader::{ExitWatch, Leader};
 
 use std::io;
 
+use standpipe_core::status::LimitsInForce;
+
 use crate::exit::Exit;
+use crate::limits::Exceeded;
 use crate::terminate::{StopLadder, Termination, terminate};
 use crate::usage::{Usage, usage};
 
@@ -48,6 +51,16 @@ impl ProcessGuard {
     /// How the child ended, if it has.
     pub fn try_exit(&self) -> Option<Exit> {
         self.leader.peek()
+    }
+
+    /// What keeps the child's limits.
+    pub const fn limits(&self) -> LimitsInForce {
+        self.leader.limits()
+    }
+
+    /// Which limit the child exceeded, if it has ended for that.
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        self.leader.exceeded()
     }
 
     /// What the child and its descendants use right now; `None` once it is dead.

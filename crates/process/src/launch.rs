@@ -10,10 +10,12 @@ pub use error::{LaunchError, LaunchFault};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use standpipe_core::service::ResourceLimits;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
+use crate::cgroup::ControlGroups;
 use crate::guard::ProcessGuard;
 use crate::marker::InstanceMarker;
 use crate::spawner;
@@ -73,8 +75,20 @@ pub struct Launched {
 ///
 /// Outside of a tokio runtime with I/O enabled.
 pub async fn launch(spec: &LaunchSpec) -> Result<Launched, LaunchError> {
+    launch_in(spec, None).await
+}
+
+/// The same, in a control group of its own where one can be made in `groups`.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with I/O enabled.
+pub async fn launch_in(
+    spec: &LaunchSpec,
+    groups: Option<&Arc<ControlGroups>>,
+) -> Result<Launched, LaunchError> {
     let failed = |fault| LaunchError { command: spec.command.clone(), fault };
-    let started = spawner::spawn(spec).await.map_err(failed)?;
+    let started = spawner::spawn(spec, groups.cloned()).await.map_err(failed)?;
     let attach = |source| failed(LaunchFault::from_errno(source));
     Ok(Launched {
         guard: ProcessGuard::new(started.leader).map_err(attach)?,

@@ -2,6 +2,7 @@
 //! them. It knows nothing of HTTP.
 
 mod cache;
+mod cgroup;
 mod codec;
 mod descendants;
 mod exit;
@@ -24,14 +25,16 @@ mod usage;
 pub mod watchdog;
 
 pub use cache::{CacheSettings, ConfigSource};
+pub use cgroup::{ControlGroupChoice, ControlGroupError, ControlGroupStep, ControlGroups};
 pub use codec::{Line, LineCodec};
 pub use exit::Exit;
 pub use guard::ProcessGuard;
 pub use journal::{Lines, LogFollower, LogLine};
 pub use launch::{
     INHERITED, INHERITED_PREFIXES, LaunchError, LaunchFault, LaunchSpec, Launched, launch,
+    launch_in,
 };
-pub use limits::raise_own_open_files;
+pub use limits::{Exceeded, raise_own_open_files};
 pub use marker::{InstanceMarker, MARKER_VARIABLE, RunId};
 pub use registry::{Registry, Replacement};
 pub use service::Service;

@@ -15,6 +15,7 @@ use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::HandshakeError;
 use standpipe_core::policy::Ending;
 use standpipe_core::service::ServiceSpec;
+use standpipe_core::status::LimitsInForce;
 use standpipe_metrics::{ServiceMetrics, StartOutcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
@@ -118,8 +119,8 @@ pub(crate) struct News {
 
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// It runs, under this process id.
-    Launched(u32),
+    /// It runs, under this process id, and this keeps its limits.
+    Launched(u32, LimitsInForce),
     /// It serves.
     Ready,
     /// It was to be stopped as unused, and is used: it goes on unless somebody says more.
@@ -165,7 +166,7 @@ pub(crate) async fn live(mut plan: Plan) {
         service = %plan.spec.id, pid = child.pid(), generation = plan.marker.generation(),
         "a child was started"
     );
-    plan.tell(Event::Launched(child.pid()));
+    plan.tell(Event::Launched(child.pid(), child.limits()));
     starting.record("process.pid", child.pid());
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();
@@ -196,7 +197,7 @@ pub(crate) async fn live(mut plan: Plan) {
             serve(&mut plan, &*child, &mut signals).await
         }
     };
-    let finish = await_status(finish, &*child).await;
+    let finish = await_status(finish, &*child).await.because(child.exceeded());
     if ready_at.is_none() {
         plan.metrics.start_ended(finish.start_outcome(), began.elapsed());
     }
@@ -300,7 +301,7 @@ async fn clear_up(
             termination
         }
         // Nobody who waits should have to wait for the clearing up.
-        Finish::Exited(_) => {
+        Finish::Exited(_) | Finish::Exceeded(..) => {
             plan.metrics.exited(finish.exit_reason());
             plan.order(ended).await;
             child.terminate(StopLadder::IMMEDIATE).await

@@ -12,10 +12,16 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use standpipe_core::service::ResourceLimits;
+use standpipe_core::status::{Enforcement, LimitsInForce};
+
+use crate::exit::Exit;
 
 /// How a child between `fork` and `exec` says that the kernel refuses one of its limits. Nothing
 /// else on that way fails with this number.
 pub(crate) const REFUSED: Errno = Errno::RANGE;
+
+/// The same for a child that cannot enter its control group.
+pub(crate) const NOT_ADMITTED: Errno = Errno::DOM;
 
 /// From `SIGXCPU`, which a program may take to put its things in order, to `SIGKILL`. Were the two
 /// limits the same, only the second would come, and nobody could tell why.
@@ -39,19 +45,55 @@ pub fn raise_own_open_files(wanted: u64) -> u64 {
     if raised.is_ok() { wanted } else { soft }
 }
 
+/// Which of its limits a child exceeded, so that it was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Exceeded {
+    /// The kernel killed it, as its control group was full. One that is refused memory, which is
+    /// what a limit of processes does, ends in its own way, if at all, and nobody can tell.
+    #[error("exceeded the memory limit")]
+    Memory,
+    /// It got `SIGXCPU`, or did not heed it.
+    #[error("exceeded the CPU limit")]
+    Cpu,
+}
+
+/// What keeps each limit of a child whose control group keeps `kept`.
+pub(crate) fn in_force(configured: &ResourceLimits, kept: LimitsInForce) -> LimitsInForce {
+    let rlimit = |is_set: bool| is_set.then_some(Enforcement::Rlimit);
+    LimitsInForce {
+        memory: kept.memory.or(rlimit(configured.memory.is_some())),
+        cpu: kept.cpu.or(rlimit(configured.cpu.is_some())),
+        open_files: kept.open_files.or(rlimit(configured.open_files.is_some())),
+        processes: kept.processes.or(rlimit(configured.processes.is_some())),
+    }
+}
+
+/// Whether this end means that the limit of processor time was exceeded, after so much of it.
+pub(crate) fn is_out_of_time(exit: Exit, limit: Option<Duration>, used: Option<Duration>) -> bool {
+    match exit.signal() {
+        Some(nix::libc::SIGXCPU) => true,
+        // The hard limit, for one that ignores the signal of the soft one.
+        Some(nix::libc::SIGKILL) => limit.zip(used).is_some_and(|(limit, used)| used >= limit),
+        _ => false,
+    }
+}
+
 /// The limits of one child, worked out before the fork: applying them makes system calls only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildLimits([Option<(Resource, Rlimit)>; 4]);
 
 impl ChildLimits {
-    /// What is configured, within our own hard limits; the rest as we were started with.
-    pub(crate) fn of(configured: &ResourceLimits) -> Self {
+    /// What is configured and nothing else keeps, within our own hard limits; the rest as we were
+    /// started with.
+    pub(crate) fn of(configured: &ResourceLimits, kept: LimitsInForce) -> Self {
+        let memory = configured.memory.filter(|_| kept.memory.is_none());
+        let processes = configured.processes.filter(|_| kept.processes.is_none());
         Self([
             // Data rather than address space: runtimes such as Node.js reserve gigabytes of the
             // latter that they never touch, and do not start without.
-            configured.memory.map(|bytes| (Resource::Data, both("memory", Resource::Data, bytes))),
+            memory.map(|bytes| (Resource::Data, both("memory", Resource::Data, bytes))),
             configured.cpu.map(|time| (Resource::Cpu, cpu(time))),
-            configured.processes.map(|n| (Resource::Nproc, both("processes", Resource::Nproc, n))),
+            processes.map(|n| (Resource::Nproc, both("processes", Resource::Nproc, n))),
             open_files(configured.open_files).map(|limit| (Resource::Nofile, limit)),
         ])
     }

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::cache::{CacheSettings, ConfigCache, ConfigSource, Described};
+use crate::cgroup::ControlGroups;
 use crate::journal::Journal;
 use crate::life::{Launcher, Processes};
 use crate::marker::{Markers, RunId};
@@ -89,7 +90,7 @@ impl Registry {
         Self {
             services: DashMap::new(),
             cache: ConfigCache::new(cache, Arc::clone(&metrics)),
-            launcher: Arc::new(Processes),
+            launcher: Arc::new(Processes::default()),
             run,
             markers: Arc::default(),
             metrics,
@@ -97,6 +98,12 @@ impl Registry {
             tracker: TaskTracker::new(),
             hurry: watch::Sender::new(None),
         }
+    }
+
+    /// The same, with children in control groups where there are any.
+    #[must_use]
+    pub fn in_groups(self, groups: Option<ControlGroups>) -> Self {
+        Self { launcher: Arc::new(Processes { groups: groups.map(Arc::new) }), ..self }
     }
 
     /// The same, with children that `launcher` starts.

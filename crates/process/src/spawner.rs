@@ -10,17 +10,19 @@ mod pipes;
 
 pub(crate) use pipes::WidePipes;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::cgroup::{ControlGroup, ControlGroups};
 use crate::guard::Leader;
 use crate::launch::{LaunchFault, LaunchSpec, diagnose, environment_of};
-use crate::limits::ChildLimits;
+use crate::limits::{ChildLimits, NOT_ADMITTED, in_force};
 
 /// Starts that wait for the thread; when it is full, further callers wait for room. A start takes
 /// about a millisecond.
@@ -35,10 +37,13 @@ pub(crate) struct Started {
     pub(crate) stderr: ChildStderr,
 }
 
-/// Starts a child on the spawner thread.
-pub(crate) async fn spawn(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
+/// Starts a child on the spawner thread, in a control group of its own where that can be had.
+pub(crate) async fn spawn(
+    spec: &LaunchSpec,
+    groups: Option<Arc<ControlGroups>>,
+) -> Result<Started, LaunchFault> {
     let (answer, answered) = oneshot::channel();
-    let order = Order { spec: spec.clone(), answer };
+    let order = Order { spec: spec.clone(), groups, answer };
     let broken = |_| LaunchFault::ShuttingDown;
     orders()?.send(order).await.map_err(|_| LaunchFault::ShuttingDown)?;
     // If we are dropped here, so is `answered`, and with it the child in it: it is killed.
@@ -65,6 +70,7 @@ static ORDERS: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
 
 struct Order {
     spec: LaunchSpec,
+    groups: Option<Arc<ControlGroups>>,
     answer: oneshot::Sender<Result<Started, LaunchFault>>,
 }
 
@@ -83,23 +89,57 @@ fn orders() -> Result<mpsc::Sender<Order>, LaunchFault> {
 }
 
 fn serve(mut orders: mpsc::Receiver<Order>) {
-    while let Some(Order { spec, answer }) = orders.blocking_recv() {
+    while let Some(Order { spec, groups, answer }) = orders.blocking_recv() {
         if answer.is_closed() {
             continue;
         }
         // A panic must not end this thread: every child there is would die with it.
-        let outcome = catch_unwind(AssertUnwindSafe(|| start(&spec)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| start(&spec, groups.as_deref())));
         let outcome = outcome.unwrap_or(Err(LaunchFault::ShuttingDown));
         // A caller that has gone leaves us with the child, and dropping it kills it.
         drop(answer.send(outcome));
     }
 }
 
-fn start(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
+fn start(spec: &LaunchSpec, groups: Option<&ControlGroups>) -> Result<Started, LaunchFault> {
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if CLOSED.load(Ordering::SeqCst) {
         return Err(LaunchFault::ShuttingDown);
     }
+    let group = groups.and_then(|groups| group_for(spec, groups));
+    let (mut child, group) = match run(spec, group.as_ref()) {
+        // Better in no group, with limits of its own, than not at all.
+        Err(error) if error.raw_os_error() == Some(NOT_ADMITTED.raw_os_error()) => {
+            tracing::warn!(service = spec.marker.service(), "the child cannot enter its group");
+            (run(spec, None).map_err(|source| diagnose(spec, source))?, None)
+        }
+        child => (child.map_err(|source| diagnose(spec, source))?, group),
+    };
+    let stdin = child.stdin.take().expect("stdin was asked to be a pipe");
+    let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
+    let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
+    let leader = Leader::adopt(child.id(), spec.marker.clone());
+    let leader = leader.map_err(|source| {
+        abandon(&mut child);
+        LaunchFault::from_errno(source)
+    })?;
+    let kept = group.as_ref().map(ControlGroup::limits).unwrap_or_default();
+    let leader = leader
+        .with_pipes(WidePipes::widen(&stdin, &stdout))
+        .with_limits(in_force(&spec.limits, kept), spec.limits.cpu)
+        .with_group(group);
+    Ok(Started { leader, stdin, stdout, stderr })
+}
+
+fn group_for(spec: &LaunchSpec, groups: &ControlGroups) -> Option<ControlGroup> {
+    let group = groups.make(&spec.marker, &spec.limits);
+    let unmade = |error: &io::Error| {
+        tracing::warn!(service = spec.marker.service(), %error, "no control group for the child");
+    };
+    group.inspect_err(unmade).ok()
+}
+
+fn run(spec: &LaunchSpec, group: Option<&ControlGroup>) -> io::Result<Child> {
     let mut command = Command::new(&spec.command);
     command
         .args(&spec.args)
@@ -111,18 +151,10 @@ fn start(spec: &LaunchSpec) -> Result<Started, LaunchFault> {
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }
-    before_exec::prepare(&mut command, ChildLimits::of(&spec.limits));
-    let mut child = command.spawn().map_err(|source| diagnose(spec, source))?;
-    let stdin = child.stdin.take().expect("stdin was asked to be a pipe");
-    let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
-    let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
-    let leader = Leader::adopt(child.id(), spec.marker.clone());
-    let leader = leader.map_err(|source| {
-        abandon(&mut child);
-        LaunchFault::from_errno(source)
-    })?;
-    let leader = leader.with_pipes(WidePipes::widen(&stdin, &stdout));
-    Ok(Started { leader, stdin, stdout, stderr })
+    let kept = group.map(ControlGroup::limits).unwrap_or_default();
+    let entrance = group.map(ControlGroup::entrance).transpose().map_err(|_| NOT_ADMITTED)?;
+    before_exec::prepare(&mut command, ChildLimits::of(&spec.limits, kept), entrance);
+    command.spawn()
 }
 
 /// Ends a child that we cannot watch. It has only just begun, so its group is all there is.

@@ -30,7 +30,7 @@ use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::learnt::Learnt;
 use standpipe_core::policy::RestartPolicy;
 use standpipe_core::service::{ServiceSpec, Sharing};
-use standpipe_core::status::Phase;
+use standpipe_core::status::{LimitsInForce, Phase};
 use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -122,6 +122,8 @@ pub(crate) struct Supervisor {
     last_exit: Option<LastEnd>,
     /// When an instance whose child has ended was last used.
     last_used: Option<Instant>,
+    /// What keeps the limits of the child that was started last.
+    limits: LimitsInForce,
     restarts: u64,
     /// Somebody asked for a start while the main process was being stopped as unused.
     start_again: bool,
@@ -171,6 +173,7 @@ impl Supervisor {
             message: None,
             last_exit: None,
             last_used: None,
+            limits: LimitsInForce::default(),
             restarts: 0,
             start_again: false,
             refusal: None,

@@ -4,7 +4,8 @@
 //!
 //! What belongs to a child is found anew in each round, because killing and forking race: its
 //! session and group, every process that carries its marker, whoever was seen below it earlier, and
-//! all descendants of these.
+//! all descendants of these. Where the child has a control group, what is in that belongs to it as
+//! well, and nothing leaves it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::cgroup::ControlGroup;
 use crate::descendants::{Identity, Table, census, census_blocking, signal_exactly};
 use crate::exit::Exit;
 use crate::group;
@@ -94,6 +96,8 @@ pub(crate) async fn terminate(
         }
         StopStep::AlreadyExited | StopStep::Killed => false,
     };
+    // Its control group, where it has one, tells of those that can be found in no other way.
+    let is_clear = is_clear && !is_populated(leader);
     let survivors =
         if is_clear { 0 } else { kill_all(leader, watch, ladder.kill_wait, &mut quarry).await };
     if survivors > 0 {
@@ -111,7 +115,9 @@ pub(crate) fn clear_blocking(leader: &mut Leader) {
     let mut pause = FIRST_PAUSE;
     for _ in 0..BLOCKING_ROUNDS {
         group::signal(leader.pid(), Signal::KILL);
-        if quarry.strike(&census_blocking()) == 0 && leader.peek().is_some() {
+        kill_control_group(leader);
+        let left = quarry.strike(&census_blocking());
+        if left == 0 && leader.peek().is_some() && !is_populated(leader) {
             break;
         }
         std::thread::sleep(pause);
@@ -191,6 +197,16 @@ impl Quarry {
     }
 }
 
+fn kill_control_group(leader: &Leader) {
+    if let Some(group) = leader.group() {
+        group.kill();
+    }
+}
+
+fn is_populated(leader: &Leader) -> bool {
+    leader.group().is_some_and(ControlGroup::is_populated)
+}
+
 async fn ask_to_leave(
     leader: &Leader,
     watch: &ExitWatch,
@@ -243,8 +259,10 @@ async fn kill_all(
     let mut pause = FIRST_PAUSE;
     loop {
         let left = quarry.strike(&*census().await);
-        // Catches whoever was forked into the group since the table was read.
+        // These catch whoever was forked since the table was read.
         group::signal(leader.pid(), Signal::KILL);
+        kill_control_group(leader);
+        let left = left.max(usize::from(is_populated(leader)));
         if (left == 0 && leader.peek().is_some()) || Instant::now() >= deadline {
             return left;
         }

@@ -5,6 +5,7 @@
 //! process table, so this is cheap enough for every scrape.
 
 use std::fs;
+use std::time::Duration;
 
 /// What a child and its descendants use.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,15 +43,24 @@ pub fn usage(pid: u32) -> Option<Usage> {
     Some(sum)
 }
 
+/// The processor time that this one process has used, without its descendants; known of a dead one
+/// too until it is reaped.
+pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
+    let content = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let fields = fields_of(&content)?;
+    let ticks: u64 = [11, 12].into_iter().filter_map(|i| fields.get(i)?.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(
+        ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second(),
+    ))
+}
+
 /// Descendants beyond these are not counted: a fork bomb must not stall the scrape.
 const MAX_DESCENDANTS: usize = 1024;
 
 #[expect(clippy::cast_precision_loss, reason = "exact for 2^53 ticks, millions of years")]
 fn of_one(pid: u32) -> Option<Usage> {
     let content = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let end_of_name = memchr::memrchr(b')', &content)?;
-    let rest = std::str::from_utf8(content.get(end_of_name + 1..)?).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let fields = fields_of(&content)?;
     if fields.first() == Some(&"Z") {
         return None;
     }
@@ -64,6 +74,13 @@ fn of_one(pid: u32) -> Option<Usage> {
         open_fds: fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |all| all.count() as u64),
         processes: 1,
     })
+}
+
+/// What follows the name, which may contain anything.
+fn fields_of(stat: &[u8]) -> Option<Vec<&str>> {
+    let end_of_name = memchr::memrchr(b')', stat)?;
+    let rest = std::str::from_utf8(stat.get(end_of_name + 1..)?).ok()?;
+    Some(rest.split_ascii_whitespace().collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is 100 on every Linux")]

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use standpipe_core::service::ResourceLimits;
-use standpipe_process::{Exit, LaunchSpec, Launched, launch, raise_own_open_files};
+use standpipe_core::status::Enforcement;
+use standpipe_process::{Exceeded, Exit, LaunchSpec, Launched, launch, raise_own_open_files};
 use survivors::{assert_nothing_left, marker};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
@@ -32,6 +33,10 @@ async fn run(command: &str, script: &str, limits: ResourceLimits) -> (String, Ex
     let read = timeout(GENEROUS, stdout.read_to_string(&mut output)).await;
     read.expect("it ends").expect("it prints text");
     let exit = timeout(GENEROUS, guard.exited()).await.expect("it ends");
+    let is_limited = limits.memory.map(|_| Enforcement::Rlimit);
+    assert_eq!(guard.limits().memory, is_limited, "what is in force is told");
+    let is_over = matches!(exit, Exit::Signal(_)).then_some(Exceeded::Cpu);
+    assert_eq!(guard.exceeded(), is_over, "{exit}");
     let pid = guard.pid();
     drop((guard, stdin, stderr));
     assert_nothing_left(&spec.marker, pid);
@@ -120,7 +125,12 @@ async fn a_child_that_spins_is_ended_and_it_shows() {
     let limits = ResourceLimits { cpu, ..ResourceLimits::default() };
     let (_, exit) = run("python3", "while True: pass", limits).await;
     assert_eq!(exit, Exit::Signal(nix::libc::SIGXCPU));
-    assert!(exit.to_string().contains("its limit of CPU time"), "{exit}");
+    assert!(exit.to_string().contains("exceeded the CPU limit"), "{exit}");
+
+    // One that does not heed the signal is killed some seconds of work later.
+    let deaf = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass";
+    let (_, exit) = run("python3", deaf, limits).await;
+    assert_eq!(exit, Exit::Signal(nix::libc::SIGKILL));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ fn endings_are_worded_for_people() {
     assert_eq!(Exit::Signal(9).to_string(), "was killed by signal 9 (SIGKILL)");
     assert_eq!(
         Exit::Signal(nix::libc::SIGXCPU).to_string(),
-        "was killed by signal 24 (SIGXCPU): it reached its limit of CPU time"
+        "exceeded the CPU limit and was killed by signal 24 (SIGXCPU)"
     );
     assert_eq!(Exit::Signal(40).to_string(), "was killed by signal 40");
     assert_eq!(Exit::Unknown.to_string(), "ended with an unknown status");

@@ -2,15 +2,20 @@
 //! the last resort when it is dropped. It does not decide how patiently a child is stopped.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
+use standpipe_core::status::LimitsInForce;
 
+use crate::cgroup::ControlGroup;
 use crate::descendants::keep_spare_descriptors;
 use crate::exit::Exit;
+use crate::limits::{Exceeded, is_out_of_time};
 use crate::marker::InstanceMarker;
 use crate::spawner::WidePipes;
 use crate::terminate::clear_blocking;
+use crate::usage::cpu_time;
 
 #[cfg(target_os = "linux")]
 use linux::Handle;
@@ -31,6 +36,10 @@ pub(crate) struct Leader {
     /// How it ended, once reaped: from then on its id may be anybody's.
     reaped: Option<Exit>,
     pipes: WidePipes,
+    limits: LimitsInForce,
+    cpu_limit: Option<Duration>,
+    /// What it and everything below it is in; removed with us, when nothing of it is left.
+    group: Option<ControlGroup>,
 }
 
 impl Leader {
@@ -38,13 +47,53 @@ impl Leader {
     pub(crate) fn adopt(pid: u32, marker: InstanceMarker) -> io::Result<Self> {
         keep_spare_descriptors();
         let handle = Handle::open(pid)?;
-        Ok(Self { pid, handle, marker, reaped: None, pipes: WidePipes::default() })
+        Ok(Self {
+            pid,
+            handle,
+            marker,
+            reaped: None,
+            pipes: WidePipes::default(),
+            limits: LimitsInForce::default(),
+            cpu_limit: None,
+            group: None,
+        })
     }
 
     /// Keeps the pipes' share of the budget until the child is gone.
     pub(crate) fn with_pipes(mut self, pipes: WidePipes) -> Self {
         self.pipes = pipes;
         self
+    }
+
+    /// Notes what keeps its limits, and that of its processor time.
+    pub(crate) fn with_limits(mut self, limits: LimitsInForce, cpu: Option<Duration>) -> Self {
+        (self.limits, self.cpu_limit) = (limits, cpu);
+        self
+    }
+
+    /// Keeps the group that it is in until everything is gone.
+    pub(crate) fn with_group(mut self, group: Option<ControlGroup>) -> Self {
+        self.group = group;
+        self
+    }
+
+    pub(crate) const fn limits(&self) -> LimitsInForce {
+        self.limits
+    }
+
+    pub(crate) const fn group(&self) -> Option<&ControlGroup> {
+        self.group.as_ref()
+    }
+
+    /// Which limit it exceeded, if it ended for that. To be asked before it is reaped.
+    pub(crate) fn exceeded(&self) -> Option<Exceeded> {
+        let exit = self.peek()?;
+        if is_out_of_time(exit, self.cpu_limit, cpu_time(self.pid)) {
+            return Some(Exceeded::Cpu);
+        }
+        let was_killed = exit.signal() == Some(nix::libc::SIGKILL);
+        let group = self.group.as_ref().filter(|_| was_killed)?;
+        group.ran_out_of_memory().then_some(Exceeded::Memory)
     }
 
     pub(crate) const fn pid(&self) -> u32 {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::StopReason;
 use crate::exit::Exit;
+use crate::limits::Exceeded;
 use crate::stderr::StderrTail;
 
 /// How a life went.
@@ -39,6 +40,8 @@ pub(crate) struct Ended {
 /// How the serving part came to its end.
 pub(super) enum Finish {
     Exited(Exit),
+    /// It ended because it exceeded this limit.
+    Exceeded(Exceeded, Exit),
     PipeClosed,
     Stopped(StopReason),
     TooSlow,
@@ -75,7 +78,7 @@ impl Ended {
         };
         let refused = matches!(finish, Finish::Handshake(HandshakeError::Refused(_)));
         let exit = match finish {
-            Finish::Exited(exit) => Some(*exit),
+            Finish::Exited(exit) | Finish::Exceeded(_, exit) => Some(*exit),
             _ => None,
         };
         Self { ending, refused, exit, tail, ..Self::unseen(how, why) }
@@ -83,9 +86,22 @@ impl Ended {
 }
 
 impl Finish {
+    /// With the limit that it exceeded, if it ended by itself and that was why.
+    pub(super) fn because(self, exceeded: Option<Exceeded>) -> Self {
+        match (self, exceeded) {
+            (Self::Exited(exit), Some(exceeded)) => Self::Exceeded(exceeded, exit),
+            (finish, _) => finish,
+        }
+    }
+
     pub(super) fn in_words(&self, start_timeout: Duration) -> Arc<str> {
         match self {
             Self::Exited(exit) => exit.to_string().into(),
+            // The signal itself says so.
+            Self::Exceeded(Exceeded::Cpu, exit) if exit.signal() == Some(nix::libc::SIGXCPU) => {
+                exit.to_string().into()
+            }
+            Self::Exceeded(limit, exit) => format!("{limit} and {exit}").into(),
             Self::PipeClosed => "it closed its stdin or stdout".into(),
             Self::TooSlow => format!("it was not ready within {start_timeout:?}").into(),
             Self::Handshake(error) => error.to_string().into(),
@@ -99,7 +115,7 @@ impl Finish {
 
     pub(super) fn start_outcome(&self) -> StartOutcome {
         match self {
-            Self::Exited(_) | Self::PipeClosed => StartOutcome::Died,
+            Self::Exited(_) | Self::Exceeded(..) | Self::PipeClosed => StartOutcome::Died,
             Self::TooSlow => StartOutcome::Timeout,
             Self::Handshake(_) => StartOutcome::HandshakeFailed,
             Self::Stopped(_) | Self::Unresponsive => StartOutcome::Cancelled,
@@ -115,6 +131,7 @@ impl Finish {
             | Self::Handshake(_)
             | Self::PipeClosed
             | Self::Unresponsive => ExitReason::Unresponsive,
+            Self::Exceeded(..) => ExitReason::Limit,
             Self::Exited(Exit::Code(0)) => ExitReason::Success,
             Self::Exited(Exit::Code(_)) => ExitReason::Failure,
             Self::Exited(_) => ExitReason::Signal,

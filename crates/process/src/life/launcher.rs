@@ -6,13 +6,17 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use standpipe_core::status::LimitsInForce;
 use tokio::io::AsyncRead;
 
+use crate::cgroup::ControlGroups;
 use crate::exit::Exit;
 use crate::guard::ProcessGuard;
 use crate::instance::{Stdin, Stdout};
-use crate::launch::{LaunchError, LaunchSpec, Launched, launch};
+use crate::launch::{LaunchError, LaunchSpec, Launched, launch_in};
+use crate::limits::Exceeded;
 use crate::terminate::{StopLadder, Termination};
 use crate::usage::Usage;
 
@@ -36,6 +40,14 @@ pub(crate) trait Running: Send + Sync {
     fn exited(&self) -> Later<'_, Exit>;
     /// What it uses right now.
     fn usage(&self) -> Option<Usage>;
+    /// What keeps its limits.
+    fn limits(&self) -> LimitsInForce {
+        LimitsInForce::default()
+    }
+    /// Which limit it exceeded, if it has ended for that.
+    fn exceeded(&self) -> Option<Exceeded> {
+        None
+    }
     /// Ends it, and everything that belongs to it, step by step.
     fn terminate(self: Box<Self>, ladder: StopLadder) -> Later<'static, Termination>;
 }
@@ -48,14 +60,17 @@ pub(crate) struct Newborn {
     pub(crate) stderr: Stderr,
 }
 
-/// The real thing: each child is a process.
-#[derive(Debug)]
-pub(crate) struct Processes;
+/// The real thing: each child is a process, in a control group where that can be had.
+#[derive(Debug, Default)]
+pub(crate) struct Processes {
+    pub(crate) groups: Option<Arc<ControlGroups>>,
+}
 
 impl Launcher for Processes {
     fn launch<'a>(&'a self, spec: &'a LaunchSpec) -> Later<'a, Result<Newborn, LaunchError>> {
         Box::pin(async move {
-            let Launched { guard, stdin, stdout, stderr } = launch(spec).await?;
+            let Launched { guard, stdin, stdout, stderr } =
+                launch_in(spec, self.groups.as_ref()).await?;
             Ok(Newborn {
                 child: Box::new(guard),
                 stdin: Box::pin(stdin),
@@ -77,6 +92,14 @@ impl Running for ProcessGuard {
 
     fn usage(&self) -> Option<Usage> {
         Self::usage(self)
+    }
+
+    fn limits(&self) -> LimitsInForce {
+        Self::limits(self)
+    }
+
+    fn exceeded(&self) -> Option<Exceeded> {
+        Self::exceeded(self)
     }
 
     fn terminate(self: Box<Self>, ladder: StopLadder) -> Later<'static, Termination> {

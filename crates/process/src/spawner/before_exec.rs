@@ -3,25 +3,31 @@
 
 #![expect(unsafe_code, reason = "code between fork and exec can only be given to an unsafe method")]
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::libc;
 use nix::sys::signal::SigSet;
 
-use crate::limits::ChildLimits;
+use crate::limits::{ChildLimits, NOT_ADMITTED};
 
 /// Arranges that the child starts in a session of its own, with default signal handling, without
-/// any descriptor of ours beyond the standard three, under these limits, and dies with the calling
-/// thread.
-pub(super) fn prepare(command: &mut Command, limits: ChildLimits) {
+/// any descriptor of ours beyond the standard three, in the control group behind `entrance`, under
+/// these limits, and dies with the calling thread.
+pub(super) fn prepare(command: &mut Command, limits: ChildLimits, entrance: Option<File>) {
     #[cfg(target_os = "linux")]
     let parent = rustix::process::getpid();
     // SAFETY: the closure makes system calls only; it neither allocates nor takes locks, and what
-    // it captures are numbers.
+    // it captures are numbers and an open file, which is written to and never closed here.
     unsafe {
         command.pre_exec(move || {
+            // First, so that whatever follows is counted where it belongs.
+            if let Some(mut entrance) = entrance.as_ref() {
+                // Zero is whoever writes.
+                entrance.write_all(b"0").map_err(|_| NOT_ADMITTED)?;
+            }
             // A session rather than just a group: it holds a grandchild that makes a group of its
             // own too, and a prompt on the terminal fails at once instead of stopping the child.
             rustix::process::setsid()?;

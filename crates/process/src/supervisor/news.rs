@@ -26,7 +26,10 @@ impl Supervisor {
             return;
         };
         match news.event {
-            Event::Launched(pid) => life.pid = Some(pid),
+            Event::Launched(pid, limits) => {
+                life.pid = Some(pid);
+                self.limits = limits;
+            }
             Event::Ready => {
                 life.ready = true;
                 self.ready(news.key);

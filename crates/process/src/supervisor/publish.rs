@@ -24,6 +24,7 @@ impl Supervisor {
             instances: self.instances.values().filter(|held| held.lives()).count(),
             probe_failures: self.probe_failures(),
             restarts: self.restarts,
+            limits: self.limits,
             last_exit: last_exit.map(LastEnd::shown),
             ..ServiceStatus::default()
         };

@@ -160,3 +160,23 @@ async fn a_child_that_never_reads_costs_its_own_callers_only() {
     }
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_exceeds_a_limit_says_so_when_it_has_ended() {
+    let world = World::new();
+    let service = world.service("python3", &["-c", "while True: pass"], |spec| {
+        spec.resources.cpu = Some(Duration::from_secs(1));
+        spec.resources.open_files = Some(99);
+        spec.restart.max_failures = 1;
+    });
+    assert!(service.status().limits.is_empty(), "nothing has been started");
+    Client::open(&service).await.map(drop).unwrap_err();
+    let status = phase(&service, Phase::CrashLoop).await;
+    let shown = serde_json::to_value(status.limits).unwrap();
+    assert_eq!(shown, serde_json::json!({ "cpu": "rlimit", "open_files": "rlimit" }));
+    let exit = status.last_exit.expect("its process has ended");
+    assert!(exit.reason.starts_with("exceeded the CPU limit"), "{exit:?}");
+    assert_eq!(exit.signal, Some(nix::libc::SIGXCPU));
+    assert_eq!(world.counted("process_exits_total", r#"reason="limit""#), 1);
+    world.end().await;
+}
