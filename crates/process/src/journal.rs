@@ -24,12 +24,31 @@ const MAX_TOTAL_BYTES: usize = 256 << 10;
 pub struct LogLine {
     /// Counted from 1 over all lines of the service.
     pub number: u64,
-    /// The process that wrote it: the last part of its `STANDPIPE_INSTANCE`.
+    /// Which of the service's processes wrote it, as `ServiceStatus::generation` counts them.
     pub generation: u64,
     /// When it was read.
     pub at: Moment,
     /// What was written, at most 4 KiB of it, without its ending.
     pub text: Arc<str>,
+}
+
+/// Where one process's lines are written.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalPen {
+    journal: Arc<Journal>,
+    generation: u64,
+}
+
+impl JournalPen {
+    /// For the process of this number.
+    pub(crate) const fn new(journal: Arc<Journal>, generation: u64) -> Self {
+        Self { journal, generation }
+    }
+
+    /// Adds a line. Waits for nobody.
+    pub(crate) fn write(&self, text: &str) {
+        self.journal.write(self.generation, text);
+    }
 }
 
 /// The last lines of a service's processes. They outlive the processes, and what replaces the service
@@ -54,8 +73,7 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// Adds a line. Waits for nobody.
-    pub(crate) fn write(&self, generation: u64, text: &str) {
+    fn write(&self, generation: u64, text: &str) {
         let mut kept = self.lock();
         kept.written += 1;
         kept.bytes += text.len();

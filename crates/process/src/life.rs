@@ -24,7 +24,7 @@ use tracing::Span;
 
 use crate::exit::Exit;
 use crate::instance::{Control, Instance, InstanceKey, Pipes};
-use crate::journal::Journal;
+use crate::journal::JournalPen;
 use crate::launch::LaunchSpec;
 use crate::marker::InstanceMarker;
 use crate::stderr::{StderrTail, drain};
@@ -72,7 +72,7 @@ pub(crate) struct Plan {
     pub(crate) marker: InstanceMarker,
     pub(crate) instance: Instance,
     pub(crate) metrics: Arc<ServiceMetrics>,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) journal: JournalPen,
     pub(crate) tracker: TaskTracker,
     /// Turns `Some` when the child has to end.
     pub(crate) stop: watch::Receiver<Option<StopReason>>,
@@ -170,9 +170,9 @@ pub(crate) async fn live(mut plan: Plan) {
     starting.record("process.pid", child.pid());
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();
-    let (journal, generation) = (Arc::clone(&plan.journal), plan.marker.generation());
+    let journal = plan.journal.clone();
     plan.tracker.spawn(drain(stderr, tail.clone(), move |line| {
-        journal.write(generation, line);
+        journal.write(line);
         tracing::debug!(target: "standpipe::child", service = %service, "{line}");
     }));
     let (ready_to, ready) = oneshot::channel();

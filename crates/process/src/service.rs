@@ -24,6 +24,9 @@ use crate::supervisor::Command;
 /// and this is well beyond it.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
+/// A supervisor that takes longer to see to an order is not waited for.
+const HEED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// So long it is remembered that, or whether, a service answers.
 const HEALTH_CACHE: Duration = Duration::from_secs(5);
 
@@ -148,9 +151,9 @@ impl Service {
         let _gone = published.wait_for(is_over).await;
     }
 
-    /// Asks for a start; does not wait for it.
+    /// Asks for a start, and returns when that is under way, or refused.
     pub async fn start(&self) {
-        let _gone = self.0.commands.send(Command::Start).await;
+        self.order(Command::Start).await;
     }
 
     /// Ends what runs and waits for it. The next caller starts it again.
@@ -161,9 +164,19 @@ impl Service {
         }
     }
 
-    /// Ends what runs, forgets past failures and starts again; does not wait for it.
+    /// Ends what runs, forgets past failures and starts again; returns when that is under way.
     pub async fn restart(&self) {
-        let _gone = self.0.commands.send(Command::Restart).await;
+        self.order(Command::Restart).await;
+    }
+
+    /// Passes an order on, and waits until the status shows it, so that who asks next sees it. What
+    /// happens at the same moment may be taken for that; it is for the eye only.
+    async fn order(&self, order: Command) {
+        let mut published = self.0.published.clone();
+        published.mark_unchanged();
+        if self.0.commands.send(order).await.is_ok() {
+            let _late = timeout(HEED_PATIENCE, published.changed()).await;
+        }
     }
 
     /// Ends it for good after its calls have had `grace` to end; in less when `hurry` says so.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+pub(crate) use connection::serve as serve_connection;
 use descriptors::{Reserve, is_exhaustion};
 pub use descriptors::{connections_that_fit, raise_descriptor_limit};
 use http::{Request, Response};

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
+use crate::control::Configured;
 use crate::edge::Edge;
 use crate::error::AppError;
 
@@ -37,6 +38,8 @@ pub struct App {
     pub sse: SseTransport,
     /// What is checked on every request.
     pub edge: Edge,
+    /// How the services were described.
+    pub configured: Configured,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// Set when no new requests are wanted.
@@ -73,6 +76,7 @@ impl App {
         // Ids of requests differ between runs; they are no secret, so any random start will do.
         let first_request = RandomState::new().build_hasher().finish();
         Arc::new(Self {
+            configured: Configured::new(settings, &registry),
             registry,
             stream: StreamTransport::new(
                 stream_settings,
@@ -114,6 +118,19 @@ impl App {
     pub fn only_service(&self) -> Result<Service, AppError> {
         self.refuse_while_draining()?;
         self.registry.only().ok_or(AppError::NoOnlyService)
+    }
+
+    /// Waits for the end of a service that is known no more, or described otherwise by now, and says
+    /// goodbye to the clients of one that nobody succeeds.
+    pub async fn see_off(&self, service: &Service) {
+        service.ended().await;
+        let id = service.id();
+        tracing::info!(service = %id, "the service as it was described before has ended");
+        if self.registry.find(id).is_none() {
+            // Streams without a session, or with one that no process has seen.
+            self.stream.end_sessions_of(id.as_str());
+            self.sse.end_sessions_of(id.as_str());
+        }
     }
 
     /// From now on requests are refused.

@@ -3,6 +3,7 @@
 //! Owns names and help texts of commands and flags. It must not act on them. It exists so that the
 //! whole surface stands in one place; `completions` and `man` are made from it.
 
+mod servers;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub use servers::{
+    AddArgs, AddError, IdArgs, LifecycleArg, LogsArgs, ReachArgs, ServersArgs, ServersCommand,
+};
 pub use services::{RunError, run_service};
 
 use crate::config::FlagLayer;
@@ -44,6 +48,8 @@ pub enum Command {
     /// Look at configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the services of a running Standpipe, and change them
+    Servers(Box<ServersArgs>),
     /// Be an MCP server on stdio that shows the protocol off
     Demo,
     /// Print a completion script for a shell

@@ -13,9 +13,12 @@ use clap::Parser as _;
 use standpipe_core::service::ServiceSpec;
 use standpipe_process::watchdog::{self, WatchdogLink};
 
-use crate::cli::{self, Cli, Command, ConfigCommand, RunArgs, ServeArgs};
+use crate::cli::{self, Cli, Command, ConfigCommand, RunArgs, ServeArgs, ServersArgs};
 use crate::config::{self, ConfigError, FlagLayer, Layers, Reading, Settings};
+use crate::control::OpenError;
+use crate::control::commands::{self as control_commands, ServersError};
 use crate::reload::Origin;
+use crate::serve::ServeError;
 use crate::{demo, serve, telemetry};
 
 /// Exit code of bad usage and bad configuration (`EX_USAGE` of sysexits.h).
@@ -49,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Serve(args) => serve(&args),
         Command::Config(command) => configuration(&command),
+        Command::Servers(args) => servers(&args),
         Command::Demo => be_the_demo(),
         Command::Completions { shell } => print(&cli::completions(shell)),
         Command::Man => match cli::manual() {
@@ -115,7 +119,11 @@ fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) 
     // What is left after a second signal is not waited for; the watchdog clears it away.
     runtime.shutdown_background();
     drop(telemetry);
-    served.map_err(|error| Failure::Other(error.into()))
+    served.map_err(|error| match error {
+        // Whoever names a socket has to name one that can be.
+        ServeError::Control(OpenError::Socket(_)) => Failure::Usage(error.into()),
+        error => Failure::Other(error.into()),
+    })
 }
 
 fn configuration(command: &ConfigCommand) -> Done {
@@ -134,6 +142,20 @@ fn configuration(command: &ConfigCommand) -> Done {
             let settings = load(files, FlagLayer::default(), true)?;
             print(config::show(&settings).as_bytes())
         }
+    }
+}
+
+fn servers(args: &ServersArgs) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::Other)?;
+    match runtime.block_on(control_commands::run(args)) {
+        // `standpipe servers logs x --follow | head` is no failure.
+        Err(ServersError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.is_usage() => Err(Failure::Usage(error.into())),
+        done => done.map_err(|error| Failure::Other(error.into())),
     }
 }
 

@@ -5,6 +5,8 @@
 //! that are complete and consistent.
 
 mod address;
+mod control;
+mod entry;
 mod error;
 mod example;
 mod keys;
@@ -29,6 +31,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use address::{AllowedHost, AllowedOrigin, HostPort, WebOrigin, parse_listen};
+pub use control::{ControlSettings, ControlSocket, ControlTcp, MIN_TOKEN_BYTES, usual_socket};
+pub use entry::read_entry;
 pub use error::{ConfigError, Fault, Mistake, Origin};
 pub use example::EXAMPLE;
 use figment::value::{Dict, Value};
@@ -38,6 +42,7 @@ pub use provenance::{ReadFile, ReadOnce};
 pub use quantity::{
     DurationError, SizeError, format_duration, format_size, parse_duration, parse_size,
 };
+pub(crate) use redact::redact_args;
 use section::{Reader, Section};
 pub use services::{Service, Tuning, Written};
 pub use show::show;
@@ -86,6 +91,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Bytes that request bodies of the whole process may hold.
     pub body_budget_bytes: usize,
+    /// How the control plane is reached.
+    pub control: ControlSettings,
     /// Bounds of the cache of descriptions of services that do not run.
     pub cache: CacheSettings,
     /// Defaults for services that are described elsewhere than in a file.
@@ -183,11 +190,13 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
         top.report_at("log", Fault::Log);
     }
     let servers = top.section("mcpServers").filter(|_| services);
+    let ops_listen = ops.as_ref().and_then(address);
+    let control = control::read(&top, &[Some(listen), ops_listen]);
     Settings {
         listen,
         allow_host,
         allow_origin,
-        ops_listen: ops.as_ref().and_then(address),
+        ops_listen,
         otel: top.section("otel").and_then(|otel| OtelSettings::read(&otel)),
         log,
         shutdown_timeout: top.duration("shutdown_timeout").unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
@@ -196,6 +205,7 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
             .unwrap_or(DEFAULT_MAX_CONNECTIONS)
             .max(1),
         body_budget_bytes: top.size("body_budget_bytes").unwrap_or(DEFAULT_BODY_BUDGET),
+        control,
         cache,
         services: servers.map(|servers| services::read_all(&servers, &tuning)).unwrap_or_default(),
         tuning,

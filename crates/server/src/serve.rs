@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::accept::{self, Acceptor};
 use crate::app::App;
 use crate::config::Settings;
+use crate::control::{self, Endings, OpenError, Plane};
 use crate::reload::{Origin, ReloadRequests, Reloader};
 use crate::routes::Routes;
 use crate::shutdown::{Hangup, Signals, Wish};
@@ -41,6 +42,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The control plane cannot be opened.
+    #[error(transparent)]
+    Control(#[from] OpenError),
     /// Signals cannot be watched.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
@@ -72,6 +76,8 @@ pub async fn serve(
     let descriptors = accept::raise_descriptor_limit();
     let main = listen(settings.listen)?;
     let ops = settings.ops_listen.map(listen).transpose()?;
+    // Whoever runs one server has it before their eyes.
+    let doors = control::open(&settings.control, !at_once).await?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let runtime = Handle::current();
     let registry =
@@ -111,6 +117,12 @@ pub async fn serve(
         metrics,
     };
     announce(main.address).map_err(ServeError::Announce)?;
+    let endings = Endings {
+        closing: acceptor.closing.clone(),
+        aborting: acceptor.aborting.clone(),
+        connections: acceptor.connections.clone(),
+    };
+    doors.serve(&Plane::new(&app, &streams, &tasks), &endings, &tasks);
     if let Some(ops) = ops {
         tracing::info!(address = %ops.address, "metrics and health are served");
         let routes = Routes::ops(&app, ops.address);

@@ -17,6 +17,8 @@ fn standpipe() -> Command {
         command.env_remove(name);
     }
     command.env("XDG_CONFIG_HOME", "/no/such/folder").stdin(Stdio::null());
+    // No control socket unless a test asks for one.
+    command.env("STANDPIPE_CONTROL__SOCKET", "off");
     command
 }
 

@@ -16,6 +16,7 @@ use super::probe::Probes;
 use super::side::Side;
 use super::{Supervisor, inbox_limits};
 use crate::instance::{Activity, Instance, InstanceKey, InstanceTask, control_channel};
+use crate::journal::JournalPen;
 use crate::life::{Plan, StopReason, live};
 use crate::marker::InstanceMarker;
 use crate::published::Gauge;
@@ -195,7 +196,7 @@ impl Supervisor {
             marker: InstanceMarker::new(self.setup.run, Arc::clone(&self.name), generation),
             instance: held.instance.clone(),
             metrics: Arc::clone(&self.setup.metrics),
-            journal: Arc::clone(&self.setup.journal),
+            journal: JournalPen::new(Arc::clone(&self.setup.journal), self.processes),
             tracker: self.setup.tracker.clone(),
             stop,
             news: self.news_to.clone(),

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 /// From the end of one request, or the beginning of the connection, to the end of the next one's
@@ -24,13 +24,14 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// How a connection is served, as a function of its socket. `held` is dropped when it ends.
-pub(super) fn serve<H, F>(
+pub(crate) fn serve<H, F, S>(
     handler: H,
     closing: CancellationToken,
     aborting: CancellationToken,
     held: impl Send + 'static,
-) -> impl FnOnce(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static
+) -> impl FnOnce(S) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {

@@ -118,7 +118,7 @@ fn name_of(command: &OsStr) -> ServiceId {
     ServiceId::new(&name).or_else(|_| ServiceId::new("server")).expect("`server` is a service id")
 }
 
-fn variable(given: &OsStr) -> Result<(String, String), RunError> {
+pub(super) fn variable(given: &OsStr) -> Result<(String, String), RunError> {
     let text = given.to_str().ok_or_else(|| RunError::EnvText {
         // Only the name: what follows may be secret.
         name: given.to_string_lossy().split('=').next().unwrap_or_default().to_owned(),

@@ -76,6 +76,8 @@ pub struct Mistake {
     pub origin: Origin,
     /// The key, with dots: `mcpServers.fs.command`.
     pub key: String,
+    /// The same, one by one.
+    pub path: Vec<String>,
     /// What is wrong.
     pub fault: Fault,
 }
@@ -209,6 +211,39 @@ pub enum Fault {
          names: add --allow-host NAME (`allow_host` in a file), or listen on 127.0.0.1"
     )]
     NoAllowedHost,
+    /// An empty path.
+    #[error("not a path for a socket; write one, or `default`, or `off`")]
+    SocketPath,
+    /// A control plane that anybody could use.
+    #[error(
+        "whoever reaches the control plane can run any command, so it listens on TCP only with a \
+         token: set `control.token` too, or use `control.socket`"
+    )]
+    NoToken,
+    /// A token that can be guessed.
+    #[error("a token must have at least {least} bytes; `openssl rand -hex 32` prints a good one")]
+    TokenShort {
+        /// So many.
+        least: usize,
+    },
+    /// A token that no header can carry.
+    #[error("a token must consist of visible ASCII characters, without spaces")]
+    TokenText,
+    /// The control plane beside something else.
+    #[error("something else is served at this address; the control plane needs one of its own")]
+    ControlAddress,
+    /// A reference where none is replaced.
+    #[error(
+        "`${{env:…}}` and `${{file:…}}` are replaced in configuration files only; send the value \
+         itself, or write `$${{` for a literal `${{`"
+    )]
+    Reference,
+    /// What was shown in place of a secret came back.
+    #[error("`[redacted]` is what is shown in place of a secret; send the value itself")]
+    Withheld,
+    /// An entry that is not to be served.
+    #[error("an entry that is disabled cannot be registered; leave it out, or remove the service")]
+    Disabled,
     /// `${env:NAME}` of a variable that is not set.
     #[error("`${{env:{name}}}`: the variable is not set")]
     Unset {

@@ -29,6 +29,8 @@ pub(super) const TOP: &[&str] = &[
     "allow_origin",
     "body_budget_bytes",
     "cache",
+    "compat",
+    "control",
     "listen",
     "log",
     "max_connections",
@@ -51,6 +53,12 @@ pub(super) const OTEL: &[&str] =
 
 /// Keys under `cache`.
 pub(super) const CACHE: &[&str] = &["entries", "ttl"];
+
+/// Keys under `control`.
+pub(super) const CONTROL: &[&str] = &["listen", "socket", "token"];
+
+/// Keys under `compat`.
+pub(super) const COMPAT: &[&str] = &["origin_api"];
 
 /// Keys under `probe`.
 pub(super) const PROBE: &[&str] = &["failures", "interval", "timeout"];

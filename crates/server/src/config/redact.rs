@@ -25,7 +25,7 @@ const TELLING: &[&str] = &[
 ];
 
 /// The arguments, with what looks like a secret replaced.
-pub(super) fn redact_args(args: &[String]) -> Vec<String> {
+pub(crate) fn redact_args(args: &[String]) -> Vec<String> {
     let mut follows = false;
     let mut shown = Vec::with_capacity(args.len());
     for arg in args {

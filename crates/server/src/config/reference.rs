@@ -9,6 +9,8 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use standpipe_core::secret::REDACTED;
+
 use super::error::Fault;
 
 /// A file behind `${file:…}` larger than this is a mistake, such as a device that never ends.
@@ -20,6 +22,22 @@ pub(super) fn expand(
     text: &str,
     base: &Path,
     reading: &mut dyn FnMut(&Path),
+) -> Result<String, Fault> {
+    walk(text, &mut |kind, name| kind.resolve(name, base, reading))
+}
+
+/// Reads `text` where references are not replaced: one is a mistake, and only a literal `${env:` is
+/// written as everywhere else.
+pub(super) fn literal(text: &str) -> Result<String, Fault> {
+    if text.contains(REDACTED) {
+        return Err(Fault::Withheld);
+    }
+    walk(text, &mut |_, _| Err(Fault::Reference)).map_err(|_| Fault::Reference)
+}
+
+fn walk(
+    text: &str,
+    resolve: &mut dyn FnMut(Kind, &str) -> Result<String, Fault>,
 ) -> Result<String, Fault> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -40,7 +58,7 @@ pub(super) fn expand(
         out.push_str(before);
         let body = &reference[kind.opening().len()..];
         let end = body.find('}').ok_or(Fault::Unclosed)?;
-        out.push_str(&kind.resolve(&body[..end], base, reading)?);
+        out.push_str(&resolve(kind, &body[..end])?);
         rest = &body[end + 1..];
     }
     out.push_str(rest);

@@ -24,16 +24,21 @@ pub(super) struct Reader<'a> {
     pub(super) mistakes: RefCell<Vec<Mistake>>,
     /// The files behind `${file:…}`, as they looked when they were read first.
     pub(super) referred: RefCell<Vec<ReadFile>>,
+    /// Whether references are refused, and not replaced.
+    pub(super) literal: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(figment: &'a Figment, files: &'a [ConfigFile]) -> Self {
-        Self { figment, files, mistakes: RefCell::default(), referred: RefCell::default() }
+        let (mistakes, referred) = (RefCell::default(), RefCell::default());
+        Self { figment, files, mistakes, referred, literal: false }
     }
 
     pub(super) fn report(&self, path: &[&str], tag: Option<Tag>, fault: Fault) {
         let origin = self.origin(path, tag);
-        self.mistakes.borrow_mut().push(Mistake { origin, key: dotted(path), fault });
+        let key = dotted(path);
+        let path = path.iter().map(|segment| (*segment).to_owned()).collect();
+        self.mistakes.borrow_mut().push(Mistake { origin, key, path, fault });
     }
 
     /// How many mistakes were reported so far.
@@ -174,6 +179,10 @@ impl<'a> Section<'a> {
 
     pub(super) fn text_of(&self, value: &Value) -> Result<Text, Fault> {
         let written = value.as_str().ok_or_else(|| wrong_type("a string", value))?;
+        if self.reader.literal {
+            let value = reference::literal(written)?;
+            return Ok(Text { value, written: written.to_owned() });
+        }
         let base = self.reader.base(value.tag());
         let mut reading = |path: &Path| self.reader.refers_to(path);
         let value = reference::expand(written, base, &mut reading)?;

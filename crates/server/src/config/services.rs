@@ -221,7 +221,7 @@ pub(super) fn read_all(servers: &Section<'_>, defaults: &Tuning) -> Vec<Service>
     servers.entries().filter_map(read).collect()
 }
 
-fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) -> Option<Service> {
+pub(super) fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) -> Option<Service> {
     if let Some(key) = keys::REMOTE_SERVER.iter().find(|key| entry.dict.contains_key(**key)) {
         // Whoever switched a remote server off does not want to hear that it is one.
         if entry.flag("disabled") != Some(true) {

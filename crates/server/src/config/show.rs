@@ -10,6 +10,7 @@ use standpipe_core::service::{
     EraChoice, Interactive, Lifecycle, ResourceLimits, ServiceSpec, Sharing,
 };
 
+use super::control::{ControlSettings, ControlSocket};
 use super::quantity::{format_duration, format_size};
 use super::redact::redact_args;
 use super::{OtelSettings, Service, Settings};
@@ -35,6 +36,7 @@ pub fn show(settings: &Settings) -> String {
     if let Some(otel) = &settings.otel {
         show_otel(&mut page, otel);
     }
+    show_control(&mut page, &settings.control);
     for service in &settings.services {
         show_service(&mut page, service);
     }
@@ -53,6 +55,23 @@ fn show_otel(page: &mut Page, otel: &OtelSettings) {
             page.text(&key(name.as_str()), REDACTED);
         }
     }
+}
+
+fn show_control(page: &mut Page, control: &ControlSettings) {
+    if *control != ControlSettings::default() {
+        page.table(&["control"]);
+        match &control.socket {
+            ControlSocket::Unsaid => {}
+            ControlSocket::Off => page.text("socket", "off"),
+            ControlSocket::At(path) => page.text("socket", &path.to_string_lossy()),
+        }
+        if let Some(tcp) = &control.tcp {
+            page.text("listen", &tcp.listen.to_string());
+            page.text("token", REDACTED);
+        }
+    }
+    page.table(&["compat"]);
+    page.raw("origin_api", control.origin_api);
 }
 
 fn show_service(page: &mut Page, service: &Service) {

@@ -17,9 +17,15 @@ use super::keys;
 /// The prefix of variables that are configuration.
 pub(super) const PREFIX: &str = "STANDPIPE_";
 
-/// Variables with our prefix that are no configuration: the marker of our children, and the path
-/// of the configuration file, which the command line reads.
-const NOT_CONFIGURATION: &[&str] = &["STANDPIPE_CONFIG", "STANDPIPE_INSTANCE"];
+/// Variables with our prefix that are no configuration: the marker of our children, and what the
+/// command line reads, the path of the configuration file and how to reach a control plane.
+const NOT_CONFIGURATION: &[&str] = &[
+    "STANDPIPE_CONFIG",
+    "STANDPIPE_CONTROL_SOCKET",
+    "STANDPIPE_CONTROL_TOKEN",
+    "STANDPIPE_CONTROL_URL",
+    "STANDPIPE_INSTANCE",
+];
 
 /// Name of the environment's layer.
 pub(super) const ENVIRONMENT: &str = "environment";
@@ -269,7 +275,9 @@ fn variable_value(path: &[String], text: &str) -> Value {
     let segments: Vec<&str> = path.iter().map(String::as_str).collect();
     match segments.as_slice() {
         // Text is text, even where it looks like a number.
-        ["mcpServers", _, "env", ..] | ["mcpServers", _, "command" | "cwd"] => text.into(),
+        ["mcpServers", _, "env", ..]
+        | ["mcpServers", _, "command" | "cwd"]
+        | ["control", "socket" | "token"] => text.into(),
         ["allow_host" | "allow_origin"] if !text.trim_start().starts_with('[') => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             parts.map(Value::from).collect::<Vec<_>>().into()

@@ -274,12 +274,13 @@ fn the_example_is_valid_and_so_are_the_defaults_it_shows() {
         })
         .collect();
     let full = toml(&uncommented).unwrap();
-    // But for these four, which have no default, the example shows what holds anyway.
+    // But for these, which have no default, the example shows what holds anyway.
     let mut plain = settings.clone();
     plain.allow_host.clone_from(&full.allow_host);
     plain.allow_origin.clone_from(&full.allow_origin);
     plain.ops_listen = full.ops_listen;
     plain.otel.clone_from(&full.otel);
+    plain.control.clone_from(&full.control);
     assert_eq!(show(&plain), show(&full));
     for key in keys::TOP
         .iter()

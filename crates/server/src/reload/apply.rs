@@ -29,6 +29,8 @@ impl Reloader {
         for key in self.read_once.differing(&settings.read_once) {
             tracing::warn!(key, "this setting has changed, which takes a restart of Standpipe");
         }
+        // Before, so that no arguments are shown by texts that are not theirs.
+        self.app.configured.update(&settings);
         let specs: Vec<_> = settings.services.into_iter().map(|service| service.spec).collect();
         if specs.is_empty() && !self.described.is_empty() {
             tracing::warn!("the configuration names no service under `mcpServers` any more");
@@ -110,15 +112,6 @@ impl Reloader {
     /// Waits for the end of a service that is known no more, and says goodbye to its clients.
     fn see_off(&self, service: Service) {
         let app = std::sync::Arc::clone(&self.app);
-        self.tasks.spawn(async move {
-            service.ended().await;
-            let id = service.id();
-            tracing::info!(service = %id, "the service as it was described before has ended");
-            if app.registry.find(id).is_none() {
-                // Streams without a session, or with one that no process has seen.
-                app.stream.end_sessions_of(id.as_str());
-                app.sse.end_sessions_of(id.as_str());
-            }
-        });
+        self.tasks.spawn(async move { app.see_off(&service).await });
     }
 }

@@ -58,6 +58,8 @@ impl Standpipe {
         let log =
             File::create(folder.path().join("log")).expect("the scratch folder can be written to");
         let mut child = line
+            // Where a control socket is made unless configured: not where a real one may be.
+            .env("XDG_RUNTIME_DIR", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
