@@ -15,6 +15,7 @@ mod door;
 mod entry;
 mod error;
 mod logs;
+mod origin;
 mod problem;
 mod request;
 mod servers;

@@ -122,7 +122,8 @@ pub async fn serve(
         aborting: acceptor.aborting.clone(),
         connections: acceptor.connections.clone(),
     };
-    doors.serve(&Plane::new(&app, &streams, &tasks), &endings, &tasks);
+    let plane = Plane::new(&app, &streams, &tasks, settings.control.origin_api);
+    doors.serve(&plane, &endings, &tasks);
     if let Some(ops) = ops {
         tracing::info!(address = %ops.address, "metrics and health are served");
         let routes = Routes::ops(&app, ops.address);

@@ -27,7 +27,7 @@ use super::describe::{self, Frame};
 use super::error::ControlError;
 use super::logs::MOST_FOLLOWERS;
 use super::token::Token;
-use super::{logs, servers};
+use super::{logs, origin, servers};
 use crate::app::App;
 use crate::edge::{Edge, RequestId};
 use crate::lingering::Lingering;
@@ -41,6 +41,8 @@ pub struct Plane {
     /// Where the ends of services are waited for.
     pub(super) tasks: TaskTracker,
     pub(super) followers: Arc<Semaphore>,
+    /// Whether the calls of the origin are answered.
+    origin_api: bool,
     /// As JSON.
     description: Bytes,
 }
@@ -57,13 +59,19 @@ pub struct ControlApi {
 
 impl Plane {
     /// Calls on the services of `app`. `streams` ends the streams among their answers, `tasks` are
-    /// waited for at the end.
-    pub fn new(app: &Arc<App>, streams: &CancellationToken, tasks: &TaskTracker) -> Arc<Self> {
+    /// waited for at the end. `origin_api`: whether the calls of `mcp-stdio-proxy` are answered too.
+    pub fn new(
+        app: &Arc<App>,
+        streams: &CancellationToken,
+        tasks: &TaskTracker,
+        origin_api: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             app: Arc::clone(app),
             streams: streams.clone(),
             tasks: tasks.clone(),
             followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
+            origin_api,
             description: description().into(),
         })
     }
@@ -76,9 +84,11 @@ impl Plane {
 impl ControlApi {
     /// The calls under the rules of `edge`, open to those who show `token` where there is one.
     pub(super) fn new(plane: &Arc<Plane>, edge: Edge, token: Option<Token>) -> Self {
-        let router = table()
-            .split_for_parts()
-            .0
+        let mut router = table().split_for_parts().0;
+        if plane.origin_api {
+            router = router.merge(origin::table());
+        }
+        let router = router
             .fallback(unknown)
             .method_not_allowed_fallback(wrong_method)
             .with_state(Arc::clone(plane));

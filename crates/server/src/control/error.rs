@@ -77,6 +77,15 @@ pub enum ControlError {
     /// JSON that lacks something, or has something of another type.
     #[error("the body is not understood: {0}")]
     Shape(#[source] serde_json::Error),
+    /// A configuration inside the body that is not JSON.
+    #[error("`mcpJsonConfig` is not JSON: {0}")]
+    InnerJson(#[source] serde_json::Error),
+    /// A configuration inside the body that has none or several servers.
+    #[error(
+        "`mcpJsonConfig` must be an object with `mcpServers`, and in that exactly one object that \
+         describes a server"
+    )]
+    OneServer,
     /// An entry with mistakes.
     #[error("the description of the service cannot be used: {}", list(.0))]
     Entry(Vec<Mistake>),
@@ -144,7 +153,7 @@ impl ControlError {
             Self::BrokenBody | Self::Json(_) => {
                 (StatusCode::BAD_REQUEST, "json", "The body is not JSON")
             }
-            Self::NotAnObject | Self::Shape(_) => {
+            Self::NotAnObject | Self::Shape(_) | Self::InnerJson(_) | Self::OneServer => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "shape", "The body has another shape")
             }
             Self::Entry(_) => {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use standpipe_core::service::ServiceId;
 use tokio::time::timeout;
@@ -43,6 +44,12 @@ pub(super) async fn object(request: Request<Body>) -> Result<Map<String, Value>,
         Value::Object(object) => Ok(object),
         _ => Err(ControlError::NotAnObject),
     }
+}
+
+/// The body as a type of its own.
+pub(super) async fn shaped<T: DeserializeOwned>(request: Request<Body>) -> Result<T, ControlError> {
+    let object = self::object(request).await?;
+    serde_json::from_value(Value::Object(object)).map_err(ControlError::Shape)
 }
 
 async fn bytes(body: Body) -> Result<Bytes, ControlError> {
