@@ -163,7 +163,8 @@ pub(crate) fn untagged(notification: &Notification) -> Notification {
             params.with_meta(|name| name == meta::SUBSCRIPTION_ID, &[])
         })
     });
-    let params = params.or_else(|| notification.params.clone());
+    // Whose it is goes by its URI, which is looked for again.
+    let params = params.map(Params::inspected).or_else(|| notification.params.clone());
     let params = params.filter(|params| params.raw().as_str() != "{}");
     Notification { method: notification.method.clone(), params }
 }

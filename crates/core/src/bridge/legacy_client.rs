@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::connection::SessionProfile;
-use crate::message::{Member, Params, RawJson, rewritten};
+use crate::message::{Member, Params, RawJson, member_of, rewritten};
 use crate::protocol::{LogLevel, ProtocolVersion, meta, method};
 
 /// The most questions in one result that are put to a client.
@@ -138,6 +138,21 @@ impl InputRequired {
         let state = shape.state.map(|state| RawJson::copied(state.get()));
         Ok(Self { requests: requests.collect(), state })
     }
+}
+
+/// The parameters of a question as a legacy client wants them. A page to be visited has an id there
+/// (2025-11-25, "URL Mode Elicitation Requests"), which 2026-07-28 has no more: it gets `id`.
+pub(crate) fn asked(method: &str, params: Option<RawJson>, id: &str) -> Option<Params> {
+    let params = params?;
+    let mode = member_of(params.as_str(), "mode");
+    let mode = mode.and_then(|mode| serde_json::from_str::<String>(mode).ok());
+    let is_page = method == method::ELICITATION_CREATE && mode.as_deref() == Some("url");
+    let params = Params::opaque(params);
+    if !is_page || member_of(params.raw().as_str(), "elicitationId").is_some() {
+        return Some(params);
+    }
+    let id = RawJson::from_string(id);
+    Some(params.with_members(&[], &[("elicitationId", id.as_str())]))
 }
 
 /// The parameters of the same call, made again with the answers to what was asked.

@@ -77,6 +77,12 @@ impl Params {
         Self::opaque(rewritten(self.raw().as_str(), |name| drop.contains(&name), put))
     }
 
+    /// The same parameters, looked into again: what was rewritten has lost what was found in it.
+    #[must_use]
+    pub(crate) fn inspected(self) -> Self {
+        Self::inspect(self.raw()).unwrap_or(self)
+    }
+
     fn joined(parts: &[&str]) -> Self {
         let mut out = BytesMut::with_capacity(parts.iter().map(|part| part.len()).sum());
         for part in parts {

@@ -190,7 +190,12 @@ impl Mux {
                 let answer = Message::Response(fault.answer(call.id));
                 let _gone = call.reply.answer_traced(answer, Some(fault.clone()), &call.trace);
             }
-            CallKind::Opening(opening) | CallKind::SecondTry(opening, _) => opening.fail(fault),
+            CallKind::Opening(opening) => opening.fail(fault),
+            CallKind::SecondTry(opening, refusal) => {
+                // What it said to its client stands, whatever has become of it since.
+                let answer = Response { id: opening.request.id, outcome: refusal };
+                self.answer_client(&opening.reply, answer);
+            }
             CallKind::Subscribing(uri) => self.not_subscribed(&uri),
             CallKind::Handshake
             | CallKind::Discover

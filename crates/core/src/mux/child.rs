@@ -112,7 +112,7 @@ impl Mux {
             }
             CallKind::Handshake => self.handshake_answered(response.outcome, now),
             CallKind::Discover => self.discovered(response.outcome, now),
-            CallKind::Opening(opening) => self.opening_answered(opening, response.outcome),
+            CallKind::Opening(opening) => self.opening_answered(opening, response.outcome, now),
             CallKind::SecondTry(opening, refusal) => {
                 self.second_try_answered(opening, refusal, response.outcome, now);
             }
@@ -139,7 +139,10 @@ impl Mux {
             method::PROGRESS => self.progress(notification, now),
             method::LOG_MESSAGE => self.logged(notification, now),
             method::CANCELLED => self.withdrawn_by_child(notification.params.as_ref(), now),
-            method::RESOURCES_UPDATED => self.updated(&notification),
+            method::RESOURCES_UPDATED => {
+                let uri = notification.params.as_ref().and_then(Params::uri);
+                self.updated(uri, &notification);
+            }
             method::ELICITATION_COMPLETE => self.elicitation_complete(notification),
             name if method::is_list_changed(name) => self.list_changed(&notification),
             _ => self.uncorrelated(notification, now),
@@ -196,8 +199,8 @@ impl Mux {
         self.deliver(&outlet, Message::Notification(message));
     }
 
-    pub(super) fn updated(&mut self, notification: &Notification) {
-        let uri = notification.params.as_ref().and_then(Params::uri);
+    /// A resource has changed: the one with this URI, where the child names it.
+    pub(super) fn updated(&mut self, uri: Option<String>, notification: &Notification) {
         let receivers = match (&self.role, uri) {
             (Role::Own(session), _) if self.child_era() == Era::Legacy => {
                 vec![Arc::clone(session)]

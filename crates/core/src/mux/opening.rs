@@ -48,7 +48,7 @@ enum Question {
 }
 
 impl Stage {
-    /// Whether `server/discover` is all that the child has been asked.
+    /// Whether `server/discover` is all that the child has been asked by us, and has not answered.
     pub(super) fn awaits_discover(&self) -> bool {
         self.discover == Question::Open && self.initialize == Question::NotAsked
     }
@@ -279,12 +279,16 @@ impl Mux {
     }
 
     /// The child has answered a client's own `initialize`.
-    pub(super) fn opening_answered(&mut self, opening: Opening, outcome: Outcome) {
+    pub(super) fn opening_answered(&mut self, opening: Opening, outcome: Outcome, now: Instant) {
         if let Outcome::Error(error) = outcome {
             if self.settings.era == EraChoice::Legacy {
                 return self.opening_refused(opening, Outcome::Error(error));
             }
+            if self.learnt.opening(now) == Known::DiesOfProbe {
+                return self.opening_refused(opening, Outcome::Error(error));
+            }
             // A modern child knows no `initialize`, and says so in whatever words.
+            self.stage.discover = Question::Open;
             let call = Call::ours(CallKind::SecondTry(opening, Outcome::Error(error)));
             self.send_ours(call, method::SERVER_DISCOVER, Some(Self::own_params("")));
             return;
@@ -306,6 +310,7 @@ impl Mux {
         outcome: Outcome,
         now: Instant,
     ) {
+        self.stage.discover = Question::Answered;
         let handshake = match outcome {
             Outcome::Result(result) => Handshake::discovered(result).ok(),
             Outcome::Error(_) => None,

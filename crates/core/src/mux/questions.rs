@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::calls::{CallKind, ClientCall, Parked};
 use super::time::after;
 use super::{Drop, Mux, Note, Refusal, Role};
+use crate::bridge::legacy_client;
 use crate::connection::{Outlet, Session, Slot};
 use crate::id::SessionId;
 use crate::message::{
@@ -196,7 +197,8 @@ impl Mux {
         }
         let (session, outlet) = (Arc::clone(session), outlet.clone());
         let to = Addressee { session, outlet, calls: vec![call] };
-        self.put(&to, Asker::Round(call, key), method, params.map(Params::opaque), now)
+        let params = legacy_client::asked(method, params, &format!("{call}-{key}"));
+        self.put(&to, Asker::Round(call, key), method, params, now)
     }
 
     fn put(

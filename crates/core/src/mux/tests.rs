@@ -2,9 +2,14 @@
 
 mod calls;
 mod cancel;
+mod eras;
 mod harness;
 mod histories;
+mod legacy_client;
 mod levels;
+mod listens;
+mod modern_client;
+mod opening;
 mod probes;
 mod questions;
 mod roles;

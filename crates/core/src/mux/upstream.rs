@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::calls::{Call, CallKind};
 use super::{Drop, Handshake, Mux, Note};
 use crate::bridge::filter::{Filter, untagged};
-use crate::message::Notification;
+use crate::message::{Notification, Params};
 use crate::protocol::{Era, method};
 
 /// After a child has ended the request by itself, it is not asked again before this has passed.
@@ -113,9 +113,10 @@ impl Mux {
         if !is(&self.upstream.current) {
             return false;
         }
+        let uri = notification.params.as_ref().and_then(Params::uri);
         let notification = untagged(notification);
         match &*notification.method {
-            method::RESOURCES_UPDATED => self.updated(&notification),
+            method::RESOURCES_UPDATED => self.updated(uri, &notification),
             list if method::is_list_changed(list) => self.list_changed(&notification),
             _ => self.note(Note::Dropped(Drop::NotForwarded)),
         }

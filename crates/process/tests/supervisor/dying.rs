@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use standpipe_core::fault::FaultKind;
-use standpipe_core::service::{Lifecycle, RestartSettings};
+use standpipe_core::service::{EraChoice, Lifecycle, RestartSettings};
 use standpipe_core::status::Phase;
 use tokio::task::JoinSet;
 
@@ -123,6 +123,7 @@ async fn a_child_that_closes_a_pipe_is_replaced() {
 echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"1"}}}'
 read line <&3; exec 0<&- 3<&-; exec sleep 600"#;
     let stdin = world.service("/bin/sh", &["-c", script], |spec| {
+        spec.era = EraChoice::Legacy;
         // Its successor answers under the wrong id and is not waited for.
         spec.timeouts.start = Duration::from_secs(5);
     });

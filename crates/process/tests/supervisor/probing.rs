@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use standpipe_core::service::{ProbeSettings, ServiceSpec, Sharing};
+use standpipe_core::service::{EraChoice, ProbeSettings, ServiceSpec, Sharing};
 use standpipe_core::status::Phase;
 use standpipe_process::Service;
 
@@ -86,6 +86,7 @@ async fn a_busy_single_threaded_child_is_not_dead() {
     let world = World::new();
     let service = world.service("python3", &["-u", "-c", SINGLE_THREADED], |spec| {
         often(spec);
+        spec.era = EraChoice::Legacy;
         spec.probe.failures = 1;
     });
     let client = Client::open(&service).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use standpipe_core::fault::FaultKind;
-use standpipe_core::service::Sharing;
+use standpipe_core::service::{EraChoice, Sharing};
 use standpipe_core::status::Phase;
 
 use crate::client::{ASKABLE, Client, Failure};
@@ -126,6 +126,7 @@ async fn a_refused_initialize_is_the_clients_affair() {
     let script = r#"read line; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"not you"}}'; read line"#;
     let service = world.service("/bin/sh", &["-c", script], |spec| {
         spec.sharing = Sharing::Session;
+        spec.era = EraChoice::Legacy;
         spec.restart.max_failures = 2;
     });
     for _ in 0..4 {

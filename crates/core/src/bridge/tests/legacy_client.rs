@@ -1,7 +1,7 @@
 //! What a legacy client's request becomes for a modern child, and how a call is made again.
 
 use super::*;
-use crate::bridge::legacy_client::{InputRequired, called_again, forwarded};
+use crate::bridge::legacy_client::{InputRequired, asked, called_again, forwarded};
 use crate::connection::SessionProfile;
 use crate::protocol::LogLevel;
 
@@ -39,6 +39,29 @@ fn a_request_says_what_its_client_said_once_and_for_all() {
 fn nothing_is_offered_where_the_service_asks_nobody() {
     let params = forwarded(None, &profile(), false, LogLevel::Info, None);
     assert!(params.raw().as_str().contains(r#"clientCapabilities":{"x":1}"#), "{params:?}");
+}
+
+#[test]
+fn a_page_to_be_visited_gets_the_id_that_a_legacy_client_needs() {
+    let page = r#"{"mode":"url","url":"https://a"}"#;
+    for (method, sent, expected) in [
+        (
+            "elicitation/create",
+            page,
+            r#"{"mode":"url","url":"https://a","elicitationId":"7-\"k\""}"#,
+        ),
+        (
+            "elicitation/create",
+            r#"{"mode":"url","elicitationId":"own"}"#,
+            r#"{"mode":"url","elicitationId":"own"}"#,
+        ),
+        ("elicitation/create", r#"{"mode":"form"}"#, r#"{"mode":"form"}"#),
+        ("sampling/createMessage", page, page),
+    ] {
+        let params = asked(method, Some(raw(sent)), "7-\"k\"").unwrap();
+        assert_eq!(params.raw().as_str(), expected);
+    }
+    assert!(asked("elicitation/create", None, "7").is_none());
 }
 
 #[test]

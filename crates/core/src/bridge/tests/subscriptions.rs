@@ -65,6 +65,13 @@ fn a_mark_is_put_on_and_taken_off() {
 }
 
 #[test]
+fn what_is_no_longer_marked_still_says_which_resource_it_is_about() {
+    let marked = r#"{"_meta":{"io.modelcontextprotocol/subscriptionId":5},"uri":"test:\/\/a"}"#;
+    let read = Notification { method: "n".into(), params: Some(params(marked)) };
+    assert_eq!(untagged(&read).params.unwrap().uri().as_deref(), Some("test://a"));
+}
+
+#[test]
 fn a_part_of_a_resource_belongs_to_the_whole() {
     for (uri, watched, is) in [
         ("a://b", "a://b", true),

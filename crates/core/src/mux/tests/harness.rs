@@ -95,7 +95,7 @@ pub(super) struct Client {
 }
 
 /// What a client reads.
-pub(super) struct Stream(Intake);
+pub(super) struct Stream(pub(super) Intake);
 
 impl Stream {
     /// The next message, as text; `None` when there is none (any more).
@@ -319,7 +319,9 @@ impl Harness {
         self.sent();
         let mux = &self.mux;
         assert_eq!(mux.client_calls, 0, "counted calls");
-        let ours = |call: &&Call| matches!(call.kind, CallKind::Handshake | CallKind::Unheeded);
+        let ours = |call: &&Call| {
+            matches!(call.kind, CallKind::Handshake | CallKind::Unheeded | CallKind::Upstream)
+        };
         let open = mux.calls.values().filter(|call| !ours(call));
         assert_eq!(open.count(), 0, "open calls: {:?}", mux.calls);
         assert!(mux.asking.is_empty(), "asking: {:?}", mux.asking);
@@ -327,6 +329,7 @@ impl Harness {
         assert!(mux.sessions.is_empty(), "sessions: {:?}", mux.sessions);
         assert!(mux.resources.is_empty(), "resources: {:?}", mux.resources);
         assert!(mux.elicitations.is_empty(), "elicitations: {:?}", mux.elicitations);
+        assert!(mux.listens.is_empty(), "listens: {:?}", mux.listens);
         assert_eq!(self.world.bodies.used(), 0, "bytes of requests");
     }
 }
