@@ -36,7 +36,7 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 /// What a client hears for whom there is no room; its request is not read.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 content-type: application/problem+json\r\n\
-content-length: 156\r\n\
+content-length: 153\r\n\
 retry-after: 1\r\n\
 connection: close\r\n\
 \r\n\
