@@ -338,8 +338,9 @@ impl InstanceTask {
         activity.open_calls.store(self.mux.open_calls(), Ordering::Relaxed);
         activity.subscriptions.store(self.mux.subscriptions(), Ordering::Relaxed);
         activity.sessions.store(self.mux.sessions(), Ordering::Relaxed);
+        // Rounded up, so that nothing seems to have happened before it did, nor not at all.
         let millis = |at: Instant| {
-            let since = at.saturating_duration_since(self.made).as_millis();
+            let since = at.saturating_duration_since(self.made).as_nanos().div_ceil(1_000_000);
             u64::try_from(since).unwrap_or(u64::MAX)
         };
         activity.last_used.store(millis(self.mux.last_used()), Ordering::Relaxed);

@@ -8,6 +8,7 @@ mod launcher;
 mod traced;
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ pub(crate) use traced::restart;
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// How long a launch that is not wanted any more may take. It takes a millisecond, unless the machine
+/// is overwhelmed or the command is on a file system that does not answer.
+const LAUNCH: Duration = Duration::from_secs(2);
 
 /// How often a living child's resources are looked at.
 const USAGE_EVERY: Duration = Duration::from_secs(15);
@@ -147,12 +152,19 @@ pub(crate) async fn live(mut plan: Plan) {
     let starting = traced::start(&plan);
     plan.cause = Span::none(); // Goes on for as long as the start does, and no longer.
     let spec = launch_spec(&plan.spec, &plan.marker);
-    // Cancel safe: a child whose starter has gone is ended at once, and a watch takes nothing.
+    let spawns = Arc::clone(&plan.launcher);
+    let mut launching = pin!(timeout_at(deadline, spawns.launch(&spec)));
+    // Cancel safe: what is being launched goes on, and a watch takes nothing.
     let launched = tokio::select! {
-        launched = timeout_at(deadline, plan.launcher.launch(&spec)) => launched,
-        reason = stopped(&mut plan.stop) => {
-            return stopped_before(&plan, &Finish::Stopped(reason), began, starting).await;
-        }
+        launched = &mut launching => launched,
+        reason = stopped(&mut plan.stop) => match timeout(LAUNCH, &mut launching).await {
+            // There is a child now, and it is ended like any other.
+            Ok(launched) => launched,
+            // Should it come after all, it is ended by whoever started it.
+            Err(_) => {
+                return stopped_before(&plan, &Finish::Stopped(reason), began, starting).await;
+            }
+        },
     };
     let launched = match launched.map_err(|_| Arc::from("launching took too long")) {
         Ok(Ok(launched)) => launched,

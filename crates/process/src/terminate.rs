@@ -255,15 +255,19 @@ async fn kill_all(
     patience: Duration,
     quarry: &mut Quarry,
 ) -> usize {
-    let deadline = Instant::now() + patience;
+    let mut deadline = None;
     let mut pause = FIRST_PAUSE;
     loop {
+        let began = Instant::now();
         let left = quarry.strike(&*census().await);
         // These catch whoever was forked since the table was read.
         group::signal(leader.pid(), Signal::KILL);
         kill_control_group(leader);
         let left = left.max(usize::from(is_populated(leader)));
-        if (left == 0 && leader.peek().is_some()) || Instant::now() >= deadline {
+        // The time to die begins when it was killed, however long finding it took, and what is left
+        // is what was there after that time.
+        let until = *deadline.get_or_insert_with(|| Instant::now() + patience);
+        if (left == 0 && leader.peek().is_some()) || began >= until {
             return left;
         }
         // What was killed with the leader is mostly gone when it is, which saves a reading.

@@ -37,7 +37,8 @@ fn quick() -> StopLadder {
     StopLadder {
         stdin_grace: Duration::from_millis(300),
         term_grace: Duration::from_millis(300),
-        kill_wait: Duration::from_secs(2),
+        // On a machine that is busy, what was killed may take its time to die.
+        kill_wait: Duration::from_secs(30),
     }
 }
 

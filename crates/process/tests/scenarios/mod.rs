@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::host::PROCESSES;
-use crate::survivors::{children_of, is_alive, marked_like, wait_until};
+use crate::survivors::{children_of, is_alive, marked_like, session_of, wait_until};
 
 const SCENARIOS: &[(&str, fn())] = &[
     ("exit_codes_are_mirrored", exit_codes_are_mirrored),
@@ -236,7 +236,10 @@ fn children_from_before_are_spared() {
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let host = Host::read_ready(shell.spawn().expect("a shell"));
-    let job = children_of(host.parent.id()).into_iter().find(|pid| *pid != host.inner);
+    // Its other children are daemons from below, which have sessions of their own.
+    let session = session_of(host.parent.id());
+    let is_job = |pid: &u32| *pid != host.inner && session_of(*pid) == session;
+    let job = children_of(host.parent.id()).into_iter().find(is_job);
     let job = job.expect("the job is a child of the watchdog");
     host.signal(Signal::TERM);
     assert_eq!(host.end().code(), Some(0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use standpipe_core::fault::FaultKind;
 use standpipe_core::service::{ServiceId, ServiceSpec};
-use standpipe_core::status::{Phase, State};
+use standpipe_core::status::{Moment, Phase, State};
 use standpipe_process::{ConfigSource, Replacement};
 use standpipe_testkit::fixture_path;
 
@@ -199,14 +199,15 @@ async fn the_status_tells_how_the_service_is_used_and_how_its_process_ended() {
     let mut open = one.begin("slow", r#"{"ms":600000}"#).await.unwrap();
     let status = status_where(&service, |s| s.calls_in_flight == 1).await;
     assert_eq!(status.sessions, 2);
-    let accessed = status.last_accessed.expect("it is in use");
+    assert!(status.last_accessed.is_some(), "it is in use");
+    let before = Moment::now();
     two.call("crash", r#"{"code":7}"#).await.unwrap_err();
     open.answer().await.unwrap_err();
     let status = status_where(&service, |s| s.restarts == 1 && s.calls_in_flight == 0).await;
-    assert!(status.last_accessed >= Some(accessed));
+    assert!(status.last_accessed >= Some(before), "{status:?} is of before {before}");
     let exit = status.last_exit.expect("its process has ended");
     assert_eq!((exit.status, exit.signal), (Some(7), None));
-    assert!(exit.at >= accessed, "{exit:?}");
+    assert!(exit.at >= before, "{exit:?}");
     two.call("crash", r#"{"signal":9}"#).await.unwrap_err();
     let exit = service.status().last_exit.unwrap();
     assert_eq!((exit.status, exit.signal), (None, Some(9)));

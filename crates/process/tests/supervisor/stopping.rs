@@ -132,7 +132,12 @@ async fn callers_wait_through_a_restart_during_a_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_during_a_start_or_a_pause_leaves_the_gate_usable() {
     let world = World::new();
-    let service = world.nasty(&["slow-start", "--ms", "300"], |_| {});
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    // It serves when it may.
+    let script = "until [ -e \"$1\" ]; do sleep 0.05; done; exec \"$0\"";
+    let (fixture, may) = (fixture_path(), go.to_str().unwrap());
+    let service = world.service("/bin/sh", &["-c", script, fixture.to_str().unwrap(), may], |_| {});
     let waiting = tokio::spawn({
         let service = service.clone();
         async move { Client::open(&service).await.map(drop) }
@@ -141,8 +146,9 @@ async fn a_stop_during_a_start_or_a_pause_leaves_the_gate_usable() {
     service.stop().await;
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), &FaultKind::Draining);
     assert_eq!(world.processes(), []);
+    std::fs::write(go, "").unwrap();
     let client = Client::open(&service).await.unwrap();
-    assert_eq!(client.text("hello", "{}").await, "hello");
+    assert_eq!(client.text("echo", "{}").await, "{}");
     world.end().await;
 
     let world = World::new();

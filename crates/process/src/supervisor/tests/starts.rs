@@ -191,7 +191,7 @@ async fn a_stop_does_not_wait_for_a_launch_that_takes_its_time() {
     world.until_phase(Phase::Starting).await;
     let began = Instant::now();
     world.service.stop().await;
-    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    assert!(began.elapsed() < 3 * SECOND, "{:?}", began.elapsed());
     assert_eq!(waits.await.unwrap().unwrap_err().kind, FaultKind::Draining);
     assert_eq!((world.phase(), world.fakes.alive().len()), (Phase::Idle, 0));
     assert_eq!(world.counted("process_starts_total", r#"outcome="cancelled""#), 1);
