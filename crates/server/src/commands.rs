@@ -88,7 +88,7 @@ fn serve(args: &ServeArgs) -> Done {
 /// Serves `only`, or else the services of the configuration, which comes from `origin`.
 fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) -> Done {
     let watchdog = watchdog::enter();
-    let telemetry = telemetry::init(&settings.log, settings.otel.as_ref())
+    let mut telemetry = telemetry::init(&settings.log, settings.otel.as_ref())
         .map_err(|error| Failure::Usage(error.into()))?;
     let watchdog = watchdog.unwrap_or_else(|error| {
         let error = explained(&error.into());
@@ -118,6 +118,9 @@ fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) 
     let served = runtime.block_on(serving);
     // What is left after a second signal is not waited for; the watchdog clears it away.
     runtime.shutdown_background();
+    if matches!(served, Err(ServeError::Interrupted { .. })) {
+        telemetry.forget_traces();
+    }
     drop(telemetry);
     served.map_err(|error| match error {
         // Whoever names a socket has to name one that can be.

@@ -4,6 +4,7 @@
 //! know what a transport does. It exists as one static router: services come and go in the
 //! registry, routes never change.
 
+mod spanned;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +30,7 @@ use crate::edge::{Edge, RequestId};
 use crate::error::{AppError, peek_id};
 use crate::lingering::Lingering;
 use crate::ops;
-use crate::telemetry::Traces;
+use crate::telemetry::{REQUEST, Traces};
 
 /// The name in the path, as the router found it.
 type Name = Result<Path<String>, PathRejection>;
@@ -96,6 +97,7 @@ impl Routes {
     pub async fn serve(self, request: Request) -> Response<Body> {
         let id = RequestId::of(request.headers(), || self.app.next_request());
         let span = tracing::info_span!(
+            target: REQUEST,
             "request",
             request_id = id.as_str(),
             method = %request.method(),
@@ -106,13 +108,14 @@ impl Routes {
             trace_id = Empty,
         );
         let mut response = match self.traces.clone() {
-            None => self.checked(request).instrument(span).await,
+            None => self.checked(request).instrument(span.clone()).await,
             Some(traces) => {
-                traces.follow(request, |request| self.checked(request)).instrument(span).await
+                let followed = traces.follow(request, |request| self.checked(request));
+                followed.instrument(span.clone()).await
             }
         };
         id.mark(response.headers_mut());
-        response
+        spanned::spanned(response, span)
     }
 
     async fn checked(mut self, request: Request) -> Response<Body> {

@@ -4,6 +4,7 @@
 //! person at a terminal and JSON for a machine, and so that a reader who stops reading our stderr
 //! stops nothing else; and so that what is traced is set up beside what is logged.
 
+mod fields;
 mod terminal;
 mod traces;
 mod writer;
@@ -11,6 +12,7 @@ mod writer;
 use std::io::{self, IsTerminal as _};
 
 use crate::config::OtelSettings;
+use fields::JsonText;
 use terminal::{CHILD, Terminal};
 use traces::TracesGuard;
 pub use traces::{Traces, TracesError};
@@ -20,6 +22,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 use writer::{LogGuard, LogWriter};
+
+/// The target of the span that each request has.
+pub const REQUEST: &str = "standpipe::request";
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +50,23 @@ pub struct Telemetry {
     /// Records traces, where that is configured.
     pub traces: Option<Traces>,
     // In this order: the end of the traces may have something to log.
-    _traces: Option<TracesGuard>,
+    traces_guard: Option<TracesGuard>,
     _log: LogGuard,
+}
+
+impl Telemetry {
+    /// Does without the traces that have not been exported: whoever asks twice for the end does not
+    /// want to wait for a collector.
+    pub fn forget_traces(&mut self) {
+        std::mem::forget(self.traces_guard.take());
+    }
 }
 
 /// Starts logging to stderr, and tracing as `otel` says. What is logged before the guard is dropped
 /// is written, unless nobody reads it.
 pub fn init(filter: &str, otel: Option<&OtelSettings>) -> Result<Telemetry, TelemetryError> {
     let is_terminal = io::stderr().is_terminal();
-    let filter = EnvFilter::try_new(with_children(filter, is_terminal))?.add_directive(no_traces());
+    let filter = log_filter(filter, is_terminal)?;
     let (writer, guard) = LogWriter::start().map_err(TelemetryError::Thread)?;
     let (traces, traces_guard) = match otel.map(Traces::start).transpose()? {
         Some((traces, guard)) => (Some(traces), Some(guard)),
@@ -64,10 +77,10 @@ pub fn init(filter: &str, otel: Option<&OtelSettings>) -> Result<Telemetry, Tele
         install(lines.event_format(Terminal::new()), filter, traces.as_ref())
     } else {
         let lines = lines.json().flatten_event(true).with_current_span(false);
-        install(lines, filter, traces.as_ref())
+        install(lines.fmt_fields(JsonText), filter, traces.as_ref())
     };
     set.map_err(|_| TelemetryError::Twice)?;
-    Ok(Telemetry { traces, _traces: traces_guard, _log: guard })
+    Ok(Telemetry { traces, traces_guard, _log: guard })
 }
 
 /// Without traces the filter is the whole program's, and what it turns off costs nothing at all.
@@ -88,9 +101,15 @@ where
     Registry::default().with(lines.with_filter(filter)).with(spans).try_init()
 }
 
-/// Spans that are only traced are on no log line.
-fn no_traces() -> Directive {
-    format!("{}=off", traces::TARGET).parse().expect("a target and a level are a directive")
+/// What is logged. Whatever that is, a line names the request it belongs to, and spans that are only
+/// traced are on none.
+fn log_filter(filter: &str, is_terminal: bool) -> Result<EnvFilter, ParseError> {
+    let directive = |target: &str, level: &str| -> Directive {
+        format!("{target}={level}").parse().expect("a target and a level are a directive")
+    };
+    let logged = EnvFilter::try_new(with_children(filter, is_terminal))?;
+    let logged = logged.add_directive(directive(traces::TARGET, "off"));
+    Ok(if filter == "off" { logged } else { logged.add_directive(directive(REQUEST, "info")) })
 }
 
 /// On a terminal, what children write to their stderr is shown, unless the filter says otherwise.

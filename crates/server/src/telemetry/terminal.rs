@@ -71,6 +71,8 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
+    use tracing::field;
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -101,12 +103,16 @@ mod tests {
             let service = "files";
             let line = "ready\x1b[2J\tnow";
             tracing::debug!(target: "standpipe::child", service = %service, "{line}");
-            tracing::info!(answer = 42, "ours");
+            let request = tracing::info_span!("request", request_id = "r1", session = field::Empty);
+            request.record("session", "0123abcd");
+            request.in_scope(|| tracing::info!(answer = 42, "ours"));
         });
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("[files] ready[2J\tnow"));
         let ours = lines.next().unwrap();
-        assert!(ours.contains("INFO") && ours.contains("ours") && ours.contains("42"), "{ours}");
+        for part in ["INFO", "ours", "answer=42", "request_id=\"r1\"", "session=\"0123abcd\""] {
+            assert!(ours.contains(part), "{part} is not in {ours}");
+        }
     }
 }

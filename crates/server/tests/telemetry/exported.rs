@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::collector::{Collector, hex, text};
-use crate::support::http::{Answer, Client, request};
+use crate::support::http::{Answer, Client, post, request};
 use crate::support::process::{Standpipe, is_clean};
 use crate::support::{counted, fixture_with, in_time, sse};
 
@@ -29,6 +29,25 @@ fn traced(collector: &Collector) -> Standpipe {
 
 fn parent(trace: &str, span: &str) -> String {
     format!("00-{trace}-{span}-01")
+}
+
+/// A call of 2026-07-28: without a session, with all it needs in `_meta`.
+async fn modern_call(standpipe: &Standpipe, id: u64, tool: &str) -> Value {
+    let version = "2026-07-28";
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "traceparent": parent(TRACE, SENDER),
+    });
+    let params = json!({ "name": tool, "arguments": {}, "_meta": meta });
+    let http = reqwest::Client::new();
+    let post = post(&http, &standpipe.url("/mcp"))
+        .header("mcp-protocol-version", version)
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", tool)
+        .body(request(id, "tools/call", params).to_string());
+    let response = in_time("a response", post.send()).await.expect("the server is there");
+    Answer::of(response).last().await
 }
 
 /// Calls a tool with these headers.
@@ -171,6 +190,22 @@ async fn failures_are_in_the_trace_by_their_code() {
         |span: &Span| text(&span.attributes, "http.response.status_code").as_deref() == Some("400");
     let refused = collector.span("the refused request", refused).await;
     assert_eq!((refused.name.as_str(), attribute(&refused, "error.type")), ("POST", "400".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_without_a_session_is_traced_like_any_other() {
+    let collector = Collector::start().await;
+    let standpipe = traced(&collector);
+    let answer = modern_call(&standpipe, 9, "echo_raw").await;
+    let seen = &answer["result"]["structuredContent"]["_meta"]["traceparent"];
+    let own = collector.span("the span of the call", is_call(9)).await;
+    assert_eq!((hex(&own.trace_id), hex(&own.parent_span_id)), (TRACE.into(), SENDER.into()));
+    assert_eq!(own.name, "tools/call echo_raw");
+    assert_eq!(attribute(&own, "mcp.protocol.version"), "2026-07-28");
+    assert_eq!(text(&own.attributes, "mcp.session.id"), None);
+    let stages = collector.children_of(&own);
+    assert_eq!(*seen, json!(parent(TRACE, &hex(&stages["child"].span_id))));
+    assert!(stages.contains_key("queue") && stages.contains_key("write"), "{stages:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

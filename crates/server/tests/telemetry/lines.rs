@@ -1,10 +1,12 @@
 //! What a log line says of the request that it belongs to.
 
 use serde_json::{Value, json};
+use standpipe_testkit::wait_until;
 
 use crate::support::events::Events;
 use crate::support::http::{Client, initialize};
-use crate::support::{fixture_with, in_time};
+use crate::support::process::Standpipe;
+use crate::support::{GENEROUS, fixture_with, in_time};
 
 /// The lines of a log that is written for machines.
 fn parsed(log: &str) -> Vec<Value> {
@@ -12,19 +14,26 @@ fn parsed(log: &str) -> Vec<Value> {
 }
 
 /// The span of the request that a line belongs to, of the first line with this text.
-fn request_of(log: &str, message: &str) -> Value {
-    let line = parsed(log).into_iter().find(|line| line["message"] == message);
-    let line = line.unwrap_or_else(|| panic!("no line says {message:?} in {log}"));
+fn request_in(log: &str, message: &str) -> Option<Value> {
+    let line = parsed(log).into_iter().find(|line| line["message"] == message)?;
     let spans = line["spans"].as_array().cloned().unwrap_or_default();
     let request = spans.into_iter().find(|span| span["name"] == "request");
-    request.unwrap_or_else(|| panic!("no request in {line}"))
+    Some(request.unwrap_or_else(|| panic!("no request in {line}")))
 }
 
-#[tokio::test]
+/// The same of a line that has been written by now.
+fn request_of(standpipe: &Standpipe, message: &str) -> Value {
+    wait_until(GENEROUS, || request_in(&standpipe.log(), message))
+        .unwrap_or_else(|_| panic!("no line says {message:?} in {}", standpipe.log()))
+}
+
+// On two threads: a wait for the log must not keep a connection from being closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_names_request_service_and_session_and_never_the_whole_session() {
-    let standpipe = fixture_with(&[], &["--log", "debug"]);
+    let log = "warn,standpipe_transport_stream=debug,standpipe_transport_sse=debug";
+    let standpipe = fixture_with(&[], &["--log", log]);
     let client = Client::connect(&standpipe.url("/mcp")).await;
-    let opened = request_of(&standpipe.log(), "session opened");
+    let opened = request_of(&standpipe, "session opened");
     assert_eq!(
         (&opened["service"], &opened["session"]),
         (&json!("tools"), &json!(client.id()[..8]))
@@ -40,7 +49,7 @@ async fn a_line_names_request_service_and_session_and_never_the_whole_session() 
         .await
         .expect("the server is there");
     assert_eq!(response.status(), 400);
-    let refused = request_of(&standpipe.log(), "request refused");
+    let refused = request_of(&standpipe, "request refused");
     assert_eq!((&refused["request_id"], &refused["service"]), (&json!("req-7"), &json!("tools")));
     assert_eq!(refused["session"], client.id()[..8]);
 
@@ -49,8 +58,11 @@ async fn a_line_names_request_service_and_session_and_never_the_whole_session() 
     let mut events = Events::new(stream.send().await.expect("the server is there"));
     let endpoint = in_time("the endpoint", events.next()).await.expect("the stream is open").data;
     let session = endpoint.split_once('=').expect("it names the session").1.to_owned();
-    let opened = request_of(&standpipe.log(), "event stream opened");
+    let opened = request_of(&standpipe, "event stream opened");
     assert_eq!(opened["session"], session[..8]);
+
+    drop(events);
+    assert_eq!(request_of(&standpipe, "event stream ended")["session"], session[..8]);
 
     let log = standpipe.log();
     for id in [client.id(), &session] {
