@@ -48,7 +48,7 @@ pub use services::{Service, Tuning, Written};
 pub use show::show;
 pub use source::FlagLayer;
 use source::{ConfigFile, Environment};
-use standpipe_process::CacheSettings;
+use standpipe_process::{CacheSettings, ControlGroupChoice};
 
 /// Where Standpipe listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -91,6 +91,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Bytes that request bodies of the whole process may hold.
     pub body_budget_bytes: usize,
+    /// Which control groups children are put into.
+    pub cgroup: ControlGroupChoice,
     /// How the control plane is reached.
     pub control: ControlSettings,
     /// Bounds of the cache of descriptions of services that do not run.
@@ -205,6 +207,7 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
             .unwrap_or(DEFAULT_MAX_CONNECTIONS)
             .max(1),
         body_budget_bytes: top.size("body_budget_bytes").unwrap_or(DEFAULT_BODY_BUDGET),
+        cgroup: limits::control_groups(&top),
         control,
         cache,
         services: servers.map(|servers| services::read_all(&servers, &tuning)).unwrap_or_default(),

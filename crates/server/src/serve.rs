@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use standpipe_core::service::{ServiceSpec, Sharing};
 use standpipe_metrics::Metrics;
-use standpipe_process::Registry;
 use standpipe_process::watchdog::WatchdogLink;
+use standpipe_process::{ControlGroupChoice, ControlGroups, Registry};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -80,8 +80,10 @@ pub async fn serve(
     let doors = control::open(&settings.control, !at_once).await?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let runtime = Handle::current();
+    let groups = control_groups(&settings.cgroup, &watchdog);
     let registry =
-        Registry::with_cache(watchdog.run(), Arc::clone(&metrics), runtime.clone(), settings.cache);
+        Registry::with_cache(watchdog.run(), Arc::clone(&metrics), runtime.clone(), settings.cache)
+            .in_groups(groups);
     let fitting = accept::connections_that_fit(descriptors, services.len());
     let mut started = Vec::new();
     for spec in services {
@@ -177,6 +179,21 @@ async fn end(
     // Their connections are gone, so these have nothing left to read.
     app.unread_bodies().close();
     let _stuck = timeout(CLOSING, app.unread_bodies().wait()).await;
+}
+
+/// Where children get groups of their own. Without one they still have the limits of processes.
+fn control_groups(choice: &ControlGroupChoice, watchdog: &WatchdogLink) -> Option<ControlGroups> {
+    match ControlGroups::prepare(choice, watchdog) {
+        Ok(groups) => groups.inspect(|groups| {
+            let group = groups.path().display();
+            tracing::info!(%group, "each child gets a control group of its own");
+        }),
+        Err(error) => {
+            let cause = &error.source;
+            tracing::warn!(%error, %cause, "children get no control groups");
+            None
+        }
+    }
 }
 
 struct Listening {

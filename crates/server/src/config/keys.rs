@@ -29,6 +29,7 @@ pub(super) const TOP: &[&str] = &[
     "allow_origin",
     "body_budget_bytes",
     "cache",
+    "cgroup",
     "compat",
     "control",
     "listen",

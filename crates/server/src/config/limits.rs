@@ -1,12 +1,15 @@
-//! What each process of a service may use of the machine: the table `limits`.
+//! What each process of a service may use of the machine: the table `limits`, and `cgroup`.
 //!
 //! Owns the way from its keys to [`ResourceLimits`]. It must not know how limits are enforced. It
 //! exists because each of them can also be lifted again, by the word `"inherited"`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use standpipe_core::service::ResourceLimits;
+use standpipe_process::ControlGroupChoice;
 
+use super::error::Fault;
 use super::keys;
 use super::section::{Bound, Section};
 
@@ -41,6 +44,20 @@ impl ResourceTuning {
         set(&mut limits.open_files, self.open_files, |count| count as u64);
         set(&mut limits.processes, self.processes, |count| count as u64);
     }
+}
+
+/// Where children get control groups of their own: `"auto"`, `"off"`, or a directory.
+pub(super) fn control_groups(top: &Section<'_>) -> ControlGroupChoice {
+    let choice = top.read("cgroup", |value| {
+        let text = top.text_of(value)?.value;
+        match text.as_str() {
+            "auto" => Ok(ControlGroupChoice::Auto),
+            "off" => Ok(ControlGroupChoice::Off),
+            path if Path::new(path).is_absolute() => Ok(ControlGroupChoice::Under(path.into())),
+            _ => Err(Fault::Choice { found: text, valid: &["auto", "off", "an absolute path"] }),
+        }
+    });
+    choice.unwrap_or_default()
 }
 
 fn set<T, U>(place: &mut Option<U>, given: Option<Bound<T>>, convert: impl Fn(T) -> U) {

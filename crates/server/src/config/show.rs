@@ -10,6 +10,8 @@ use standpipe_core::service::{
     EraChoice, Interactive, Lifecycle, ResourceLimits, ServiceSpec, Sharing,
 };
 
+use standpipe_process::ControlGroupChoice;
+
 use super::control::{ControlSettings, ControlSocket};
 use super::quantity::{format_duration, format_size};
 use super::redact::redact_args;
@@ -23,6 +25,12 @@ pub fn show(settings: &Settings) -> String {
     page.list("allow_origin", settings.allow_origin.iter().map(ToString::to_string));
     page.text("log", &settings.log);
     page.text("session_idle_timeout", &format_duration(settings.tuning.session_idle_timeout()));
+    let cgroup = match &settings.cgroup {
+        ControlGroupChoice::Auto => "auto".to_owned(),
+        ControlGroupChoice::Off => "off".to_owned(),
+        ControlGroupChoice::Under(path) => path.display().to_string(),
+    };
+    page.text("cgroup", &cgroup);
     page.text("shutdown_timeout", &format_duration(settings.shutdown_timeout));
     page.raw("max_connections", settings.max_connections);
     page.text("body_budget_bytes", &format_size(settings.body_budget_bytes));

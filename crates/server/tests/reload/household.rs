@@ -1,7 +1,7 @@
 //! A Standpipe whose configuration is changed while it serves.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -32,9 +32,18 @@ pub(crate) fn fixture(keys: &Value) -> Value {
 impl Household {
     /// Serves these entries of `mcpServers`. `HERE` in them stands for the folder.
     pub(crate) fn serve(flags: &[&str], servers: &Value) -> Self {
+        Self::start(flags, |config| write(config, servers))
+    }
+
+    /// Serves this configuration.
+    pub(crate) fn serve_text(text: &str) -> Self {
+        Self::start(&[], |config| fs::write(config, text).expect("it can be written"))
+    }
+
+    fn start(flags: &[&str], configure: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::with_prefix("standpipe-reload-").expect("there is room");
         let config = folder.path().join("servers.json");
-        write(&config, servers);
+        configure(&config);
         let mut line = Command::new(binary());
         line.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(flags);
         // As a service manager starts it, or another terminal's end would be this one's.
@@ -139,7 +148,7 @@ pub(crate) async fn until_over(client: &Client) {
     .await;
 }
 
-fn write(config: &std::path::Path, servers: &Value) {
+fn write(config: &Path, servers: &Value) {
     let here = config.parent().and_then(|folder| folder.to_str()).expect("it is in a folder");
     let text = json!({ "mcpServers": servers }).to_string().replace("HERE", here);
     fs::write(config, text).expect("it can be written");

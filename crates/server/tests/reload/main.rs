@@ -4,6 +4,7 @@
 
 mod hangup;
 mod household;
+mod limited;
 mod signalled;
 mod support;
 mod watched;
