@@ -151,7 +151,7 @@ pub(crate) fn asked(method: &str, params: Option<RawJson>, id: &str) -> Option<P
     if !is_page || member_of(params.raw().as_str(), "elicitationId").is_some() {
         return Some(params);
     }
-    let id = RawJson::from_string(id);
+    let id = RawJson::string(id);
     Some(params.with_members(&[], &[("elicitationId", id.as_str())]))
 }
 
