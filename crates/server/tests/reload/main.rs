@@ -5,6 +5,7 @@
 mod hangup;
 mod household;
 mod limited;
+mod outranked;
 mod signalled;
 mod support;
 mod watched;
