@@ -172,7 +172,9 @@ impl Quarry {
     /// Kills who is alive of it and says how many those were, counting one more if that cannot be
     /// told because no descriptor is left to look with.
     fn strike(&mut self, table: &Table) -> usize {
-        let found = self.find(table);
+        let mut found = self.find(table);
+        // The leader first: it may be a shell that would have something to say about its child's end.
+        found.sort_by_key(|process| process.pid != self.leader);
         for process in &found {
             signal_exactly(*process, Signal::KILL);
             if process.pid != self.leader {
