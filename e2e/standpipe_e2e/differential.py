@@ -66,6 +66,8 @@ def _compare(tap: Tap, scratch: Path, server: servers.Server, client: clients.Cl
             expected = direct
             if eras.is_across(client, server, sharing):
                 expected, got = eras.common(direct), eras.common(got)
+            elif client.era == "modern":
+                expected, got = eras.discovered(direct), eras.discovered(got)
             elif server.has_tasks and sharing == "shared":
                 expected, got = _as_shared(direct), _reformatted(got)
             tap.check(case, differences(expected, got))

@@ -31,10 +31,16 @@ def steps_for(client: Client, server: Server, steps: list[Step]) -> list[Step]:
     """The steps that this client can take with this server at all."""
     taken = steps
     if client.era == "modern":
-        taken = [step for step in taken if step["method"] not in REMOVED and not step.get("messages")]
+        # A call that names no tool has no header to say so, and does not get as far as the server.
+        taken = [s for s in taken if s["method"] not in REMOVED and not s.get("messages") and not _is_nameless(s)]
     if client.era not in server.eras or len(server.eras) > 1:
         taken = [step for step in taken if not step.get("shows_metadata")]
     return taken
+
+
+def _is_nameless(step: Step) -> bool:
+    params = json.loads(step["raw"]) if "raw" in step else step.get("params", {})
+    return step["method"] == "tools/call" and "name" not in params
 
 
 def reference(client: Client, server: Server) -> tuple[Client, Server]:
@@ -53,6 +59,11 @@ def is_across(client: Client, server: Server, sharing: str) -> bool:
     return client.era not in server.eras
 
 
+def discovered(steps: list[Outcome]) -> list[Outcome]:
+    """The steps of a modern client: what is discovered is partly Standpipe's to say, and so is compared by what it means."""
+    return [Outcome(step.name, json.dumps(_common(step), ensure_ascii=False)) if step.name == "initialize" else step for step in steps]
+
+
 def common(steps: list[Outcome]) -> list[Outcome]:
     """The steps without what only one era has; the order of members is kept, and compared."""
     return [Outcome(step.name, json.dumps(_common(step), ensure_ascii=False)) for step in steps]
@@ -63,7 +74,11 @@ def _common(step: Outcome) -> Any:
     # The raw clients give the text of these.
     result, error = (json.loads(v) if isinstance(v, str) else v for v in (outcome.get("result"), outcome.get("error")))
     if error is not None:
-        return {**outcome, "error": {**error, "code": CODES.get(error["code"], error["code"])}}
+        code = CODES.get(error["code"], error["code"])
+        # One SDK writes the code into the message as well.
+        message = error["message"].replace(f"MCP error {error['code']}:", f"MCP error {code}:")
+        # An error whose code was translated is written anew, and its members may have changed places.
+        return {**outcome, "error": dict(sorted({**error, "code": code, "message": message}.items()))}
     if result is None:
         return outcome
     if step.name == "initialize":

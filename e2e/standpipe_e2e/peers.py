@@ -5,6 +5,7 @@ up. They answer whatever they are asked.
 """
 
 import http.client
+import itertools
 import json
 import queue
 import threading
@@ -76,13 +77,17 @@ class Peer:
         return {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
 
     def _send(self, verb: str, message: dict[str, Any] | None, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        connection = self._begin(verb, message, headers)
+        return connection, connection.getresponse()
+
+    def _begin(self, verb: str, message: dict[str, Any] | None, headers: dict[str, str]) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection(self._url.netloc, timeout=DEADLINE)
         accept = {"Accept": "application/json, text/event-stream" if message is not None else "text/event-stream"}
         body = None
         if message is not None:
             body, accept["Content-Type"] = json.dumps(message).encode(), "application/json"
         connection.request(verb, self._url.path, body, accept | headers)
-        return connection, connection.getresponse()
+        return connection
 
     def _watch(self, connection: http.client.HTTPConnection, messages: Iterator[dict[str, Any]]) -> None:
         def read() -> None:
@@ -205,10 +210,16 @@ class ModernPeer(Peer):
     def give_up(self, name: str, arguments: dict[str, Any]) -> None:
         """Calls a tool and disconnects, which cancels the call."""
         request = self._enveloped("tools/call", {"name": name, "arguments": arguments}, None, None)
-        connection = http.client.HTTPConnection(self._url.netloc, timeout=DEADLINE)
-        connection.request("POST", self._url.path, json.dumps(request).encode(), self._headers(request))
-        wait_for(lambda: self.call("tools/call", {"name": "counters", "arguments": {}}).text)
+        before = self._calls_received()
+        connection = self._begin("POST", request, self._headers(request))
+        # Each look is a call as well.
+        looks = itertools.count(1)
+        wait_for(lambda: self._calls_received() > before + next(looks))
         _hang_up(connection)
+
+    def _calls_received(self) -> int:
+        counters = self.call("tools/call", {"name": "counters", "arguments": {}}).result["structuredContent"]
+        return counters["tools/call"]
 
     def watch(self, *, uri: str | None = None) -> None:
         """Listens for changes of lists, and of this resource; returns when that is acknowledged."""
