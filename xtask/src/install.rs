@@ -5,6 +5,7 @@
 //! and pip read themselves (`e2e/package-lock.json`, `e2e/requirements/*.txt`), all exact, so a
 //! run of today and one of next year test the same thing.
 
+pub(crate) mod promtool;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +40,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let list = workspace::root().join("e2e").join("requirements").join(list);
         python_environment(&folder.join(name), &list)?;
     }
-    Ok(())
+    promtool::fetch()
 }
 
 /// The Node that `install` brought along: the conformance suite needs 22 or newer.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::command::{self, End};
+use crate::install::promtool;
 use crate::suites::{self, Built};
 use crate::tally::Tally;
 use crate::workspace;
@@ -22,6 +23,7 @@ const AROUND: Duration = Duration::from_mins(8);
 /// Builds what is needed and runs the soak with the arguments of `cargo xtask soak`.
 pub(crate) fn task(arguments: &[String], tally: &mut Tally) -> anyhow::Result<()> {
     let length = length(arguments)?;
+    promtool::fetch()?;
     let Some(built) = suites::build(tally)? else {
         return Ok(());
     };
@@ -44,7 +46,8 @@ fn run(
         .args(arguments)
         .current_dir(workspace::root())
         .env("STANDPIPE_BIN", &built.standpipe)
-        .env("FIXTURE_BIN", &built.fixture);
+        .env("FIXTURE_BIN", &built.fixture)
+        .env("PROMTOOL", promtool::program());
     let before = tally.failed();
     let limit = length.saturating_add(AROUND);
     let end = command::watched(&mut command, limit, |line| suites::count("soak", line, tally))?;

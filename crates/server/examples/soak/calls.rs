@@ -149,10 +149,19 @@ fn delay(nonce: &str, ms: u64) -> (&'static str, Value, Option<String>) {
 }
 
 impl Call {
+    /// The method.
+    pub(crate) const fn method(&self) -> &'static str {
+        self.method
+    }
+
     /// The message that makes the call.
-    pub(crate) fn request(&self) -> String {
+    pub(crate) fn message(&self) -> Value {
         json!({ "jsonrpc": "2.0", "id": self.id, "method": self.method, "params": self.params })
-            .to_string()
+    }
+
+    /// The same as text.
+    pub(crate) fn request(&self) -> String {
+        self.message().to_string()
     }
 
     /// The message that withdraws it.
@@ -201,14 +210,19 @@ impl Call {
         Ok(())
     }
 
-    /// The answer to a question that this call has caused.
+    /// The message that answers a question which this call has caused.
     pub(crate) fn reply(&self, question: &Value) -> Result<String, Fault> {
+        let result = self.reply_to(question)?;
+        Ok(json!({ "jsonrpc": "2.0", "id": question["id"], "result": result }).to_string())
+    }
+
+    /// The answer to such a question.
+    pub(crate) fn reply_to(&self, question: &Value) -> Result<Value, Fault> {
         if self.kind != Kind::Ask || question["params"]["message"] != self.nonce {
             return Err(crossed(&format!("a question for {}", self.nonce), question));
         }
         let content = json!({ "username": self.nonce, "email": "soak@example.com" });
-        let result = json!({ "action": "accept", "content": content });
-        Ok(json!({ "jsonrpc": "2.0", "id": question["id"], "result": result }).to_string())
+        Ok(json!({ "action": "accept", "content": content }))
     }
 }
 

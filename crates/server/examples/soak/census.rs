@@ -91,6 +91,11 @@ impl Scrape {
         Self(text)
     }
 
+    /// The text as it came.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The sum of a family over all its labels.
     pub(crate) fn sum(&self, family: &str) -> f64 {
         self.samples(family).map(|(_, value)| value).sum()

@@ -17,7 +17,10 @@ use crate::calls::{Caller, Kind};
 use crate::census::{self, Pids};
 use crate::clients::World;
 use crate::dice::Dice;
-use crate::stream;
+use crate::product::Product;
+use crate::targets::SOCKET;
+use crate::verdict::{Breach, Fault};
+use crate::{events, stream};
 
 /// The number of this actor, which no client has.
 const ACTOR: u64 = u64::MAX;
@@ -33,15 +36,35 @@ pub(crate) struct Chaos {
     dice: Dice,
     /// The configuration file.
     file: PathBuf,
+    /// Where the control plane's socket is.
+    folder: PathBuf,
+    control: reqwest::Client,
     fixture: PathBuf,
     with_guest: bool,
 }
 
 impl Chaos {
     /// Somebody who has not done anything yet.
-    pub(crate) fn new(world: Arc<World>, pids: Pids, file: PathBuf, fixture: PathBuf) -> Self {
-        let dice = Dice::of(world.seed, ACTOR);
-        Self { world, pids, dice, file, fixture, with_guest: false }
+    ///
+    /// # Errors
+    /// When the control plane cannot be spoken to at all.
+    pub(crate) fn new(
+        world: Arc<World>,
+        product: &Product,
+        fixture: PathBuf,
+    ) -> Result<Self, String> {
+        let folder = product.folder().to_owned();
+        let control = reqwest::Client::builder().unix_socket(folder.join(SOCKET)).build();
+        Ok(Self {
+            pids: product.pids(),
+            dice: Dice::of(world.seed, ACTOR),
+            file: product.configuration(),
+            control: control.map_err(|error| error.to_string())?,
+            folder,
+            fixture,
+            with_guest: false,
+            world,
+        })
     }
 
     /// Does things for as long as clients come, and leaves the configuration in order.
@@ -52,7 +75,9 @@ impl Chaos {
         while !self.world.is_closing() {
             sleep(Duration::from_millis(self.dice.between(30, 400))).await;
             let done = match self.dice.below(100) {
-                0..80 => self.slay().await,
+                0..64 => self.slay().await,
+                64..72 => self.order("stop").await.map(|()| "stop"),
+                72..80 => self.order("restart").await.map(|()| "restart"),
                 80..96 => self.change().await.map(|()| "reload"),
                 _ => self.spoil().map(|()| "bad reload"),
             };
@@ -83,6 +108,28 @@ impl Chaos {
         Ok(signal.as_str())
     }
 
+    /// Has the control plane do something to a service.
+    async fn order(&mut self, what: &str) -> io::Result<()> {
+        let target = self.world.targets.to_hurt(&mut self.dice);
+        self.world.targets.hurts(target);
+        let url = format!("http://localhost/api/v1/servers/{}/{what}", target.name);
+        let response = events::send(what, self.control.post(url)).await;
+        // It may have taken until now.
+        self.world.targets.hurts(target);
+        match response {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => {
+                let seen = format!("[{}] {what} brought {}", target.name, response.status());
+                self.world.ledger.breach(Breach::Dishonest, &seen);
+                Ok(())
+            }
+            Err(Fault { breach, seen }) => {
+                self.world.ledger.breach(breach, &seen);
+                Ok(())
+            }
+        }
+    }
+
     /// Describes one service otherwise, and lets the guest come or go.
     async fn change(&mut self) -> io::Result<()> {
         let target = self.world.targets.to_hurt(&mut self.dice);
@@ -111,7 +158,7 @@ impl Chaos {
     }
 
     fn reload(&self) -> io::Result<()> {
-        let mut configuration = self.world.targets.configuration(&self.fixture);
+        let mut configuration = self.world.targets.configuration(&self.fixture, &self.folder);
         if self.with_guest {
             configuration["mcpServers"][GUEST] = serde_json::json!({ "command": self.fixture });
         }

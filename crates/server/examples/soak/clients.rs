@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::calls::{Call, Caller, Kind};
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Wire};
+use crate::modern::Modern;
 use crate::targets::{Target, Targets};
 use crate::verdict::{Breach, Fault, Judged, Verdict};
 use crate::{events, sse, stream};
@@ -22,8 +23,28 @@ const STREAM_CLIENTS: u64 = 28;
 /// Clients of HTTP+SSE at the same time.
 const SSE_CLIENTS: u64 = 14;
 
+/// Clients of 2026-07-28 at the same time.
+const MODERN_CLIENTS: u64 = 14;
+
 /// A client that was told to come back later does so after this.
 const AWAY: Duration = Duration::from_millis(150);
+
+/// A client's time with one service.
+#[derive(Debug, Clone, Copy)]
+struct Visit<'a> {
+    wire: Wire,
+    target: &'a Target,
+    /// When its session was opened, on the common clock.
+    opened: u64,
+}
+
+/// When a request was made.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    /// On the common clock.
+    began: u64,
+    at: Instant,
+}
 
 /// Everything that the actors of a soak share.
 #[derive(Debug)]
@@ -58,9 +79,14 @@ impl World {
     /// that those of another time make other choices.
     pub(crate) async fn visit(self: &Arc<Self>, first: u64, length: Duration) {
         let mut clients = JoinSet::new();
-        for number in first..first + STREAM_CLIENTS + SSE_CLIENTS {
+        let wires = [
+            (Wire::Stream, STREAM_CLIENTS),
+            (Wire::Sse, SSE_CLIENTS),
+            (Wire::Modern, MODERN_CLIENTS),
+        ];
+        let wires = wires.into_iter().flat_map(|(wire, count)| (0..count).map(move |_| wire));
+        for (number, wire) in (first..).zip(wires) {
             let world = Arc::clone(self);
-            let wire = if number < first + STREAM_CLIENTS { Wire::Stream } else { Wire::Sse };
             clients.spawn(async move { world.client(number, wire).await });
         }
         sleep(length).await;
@@ -111,18 +137,17 @@ impl World {
         self.closing.load(Ordering::Relaxed)
     }
 
+    /// Now, as the time at which a request is made.
+    fn made(&self) -> Made {
+        Made { began: self.targets.now(), at: Instant::now() }
+    }
+
     /// Enters what became of a request. What needs an excuse and has none is a breach.
-    pub(crate) fn enter(
-        &self,
-        wire: Wire,
-        kind: Kind,
-        target: &Target,
-        began: u64,
-        at: Instant,
-        judged: Judged,
-    ) {
+    fn enter(&self, visit: &Visit<'_>, kind: Kind, made: Made, judged: Judged) {
+        let Visit { wire, target, opened } = *visit;
         let judged = judged.and_then(|verdict| {
-            if Targets::excuses(target, verdict, began) {
+            let since = if verdict == Verdict::Over { opened } else { made.began };
+            if Targets::excuses(target, verdict, since) {
                 return Ok(verdict);
             }
             let seen = format!("{verdict:?}, though nothing was done to the service");
@@ -131,38 +156,41 @@ impl World {
         let judged = judged.map_err(|Fault { breach, seen }| {
             Fault::new(breach, format!("[{}] {seen}", target.name))
         });
-        self.ledger.request(wire, kind, at.elapsed(), judged);
+        self.ledger.request(wire, kind, made.at.elapsed(), judged);
     }
 
     async fn client(&self, number: u64, wire: Wire) {
         let mut dice = Dice::of(self.seed, number);
         let mut visits = 0;
         while !self.is_closing() {
-            let target = self.targets.to_visit(&mut dice);
+            // Without sessions there is none to have a process of its own.
+            let suits = |target: &Target| wire != Wire::Modern || !target.is_own();
+            let target = self.targets.to_visit(&mut dice, suits);
             let mut caller = Caller::new(format!("c{number}v{visits}"));
             match wire {
                 Wire::Stream => self.stream_visit(target, &mut caller, &mut dice).await,
                 Wire::Sse => self.sse_visit(target, &mut caller, &mut dice).await,
+                Wire::Modern => self.modern_visit(target, &mut caller, &mut dice).await,
             }
             visits += 1;
         }
     }
 
     async fn stream_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
-        let wire = Wire::Stream;
         let url = format!("{}/servers/{}/mcp", self.base, target.name);
         let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
-        let (began, at) = (self.targets.now(), Instant::now());
+        let made = self.made();
+        let visit = Visit { wire: Wire::Stream, target, opened: made.began };
         let opened = stream::Session::open(url, caller.name(), asks).await;
         let session = match opened {
             Ok(Ok(session)) => session,
             Ok(Err(verdict)) => {
-                self.enter(wire, Kind::Open, target, began, at, Ok(verdict));
+                self.enter(&visit, Kind::Open, made, Ok(verdict));
                 return sleep(AWAY).await;
             }
-            Err(fault) => return self.enter(wire, Kind::Open, target, began, at, Err(fault)),
+            Err(fault) => return self.enter(&visit, Kind::Open, made, Err(fault)),
         };
-        self.enter(wire, Kind::Open, target, began, at, Ok(Verdict::Right));
+        self.enter(&visit, Kind::Open, made, Ok(Verdict::Right));
         let listening = dice.percent(30).then(|| session.listen());
         for _ in 0..dice.between(1, 30) {
             if self.is_closing() {
@@ -170,7 +198,7 @@ impl World {
             }
             let kind = next_kind(dice, target, asks);
             let call = caller.call(kind, dice);
-            let (began, at) = (self.targets.now(), Instant::now());
+            let made = self.made();
             let judged = match kind {
                 Kind::Cancel => session.cancel(&call, moment(dice, 80)).await,
                 Kind::Resume => session.resume(&call).await,
@@ -179,16 +207,16 @@ impl World {
             };
             let over = matches!(judged, Ok(Verdict::Over)) || judged.is_err();
             let later = matches!(judged, Ok(Verdict::Unavailable));
-            self.enter(wire, kind, target, began, at, judged);
+            self.enter(&visit, kind, made, judged);
             if over {
                 break;
             }
             self.pause(target, later, dice).await;
         }
         if !(self.careless.load(Ordering::Relaxed) && dice.percent(15)) {
-            let (began, at) = (self.targets.now(), Instant::now());
+            let made = self.made();
             if let Err(fault) = session.close().await {
-                self.enter(wire, Kind::Open, target, began, at, Err(fault));
+                self.enter(&visit, Kind::Open, made, Err(fault));
             }
         }
         if let Some(listening) = listening {
@@ -210,20 +238,20 @@ impl World {
     }
 
     async fn sse_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
-        let wire = Wire::Sse;
         let path = format!("/servers/{}/sse", target.name);
         let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
-        let (began, at) = (self.targets.now(), Instant::now());
+        let made = self.made();
+        let visit = Visit { wire: Wire::Sse, target, opened: made.began };
         let opened = sse::Session::open(&self.base, &path, caller.name(), asks).await;
         let mut session = match opened {
             Ok(Ok(session)) => session,
             Ok(Err(verdict)) => {
-                self.enter(wire, Kind::Open, target, began, at, Ok(verdict));
+                self.enter(&visit, Kind::Open, made, Ok(verdict));
                 return sleep(AWAY).await;
             }
-            Err(fault) => return self.enter(wire, Kind::Open, target, began, at, Err(fault)),
+            Err(fault) => return self.enter(&visit, Kind::Open, made, Err(fault)),
         };
-        self.enter(wire, Kind::Open, target, began, at, Ok(Verdict::Right));
+        self.enter(&visit, Kind::Open, made, Ok(Verdict::Right));
         for _ in 0..dice.between(1, 12) {
             if self.is_closing() {
                 return;
@@ -240,29 +268,56 @@ impl World {
                 .collect();
             if dice.percent(3) {
                 // Away in the middle of it: what is open is cancelled.
-                let (began, at) = (self.targets.now(), Instant::now());
+                let made = self.made();
                 let left = tokio::time::timeout(moment(dice, 30), session.calls(calls)).await;
                 if left.is_err() {
-                    self.enter(wire, Kind::Leave, target, began, at, Ok(Verdict::Left));
+                    self.enter(&visit, Kind::Leave, made, Ok(Verdict::Left));
                 }
                 return;
             }
-            let (began, at) = (self.targets.now(), Instant::now());
+            let made = self.made();
             let (ends, going) = session.calls(calls).await;
             let mut later = false;
             for sse::End { kind, judged, took } in ends {
                 later |= matches!(judged, Ok(Verdict::Unavailable));
-                self.enter(wire, kind, target, began, Instant::now() - took, judged);
+                self.enter(&visit, kind, Made { at: Instant::now() - took, ..made }, judged);
             }
             match going {
                 Ok(sse::Going::On) => self.pause(target, later, dice).await,
                 Ok(sse::Going::Ended) => {
-                    return self.enter(wire, Kind::Open, target, began, at, Ok(Verdict::Over));
+                    return self.enter(&visit, Kind::Open, made, Ok(Verdict::Over));
                 }
                 Err(fault) => {
-                    return self.enter(wire, Kind::Open, target, began, at, Err(fault));
+                    return self.enter(&visit, Kind::Open, made, Err(fault));
                 }
             }
+        }
+    }
+
+    async fn modern_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
+        let visit = Visit { wire: Wire::Modern, target, opened: self.targets.now() };
+        let url = format!("{}/servers/{}/mcp", self.base, target.name);
+        let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
+        let client = Modern::new(url, caller.name(), asks);
+        for _ in 0..dice.between(1, 20) {
+            if self.is_closing() {
+                return;
+            }
+            let kind = match next_kind(dice, target, asks) {
+                // There is nothing to resume, and going away is all there is to cancel with.
+                Kind::Resume => Kind::Delay,
+                Kind::Leave => Kind::Cancel,
+                kind => kind,
+            };
+            let call = caller.call(kind, dice);
+            let made = self.made();
+            let judged = match kind {
+                Kind::Cancel => client.leave(&call, moment(dice, 80)).await,
+                _ => client.call(&call).await,
+            };
+            let later = matches!(judged, Ok(Verdict::Unavailable));
+            self.enter(&visit, kind, made, judged);
+            self.pause(target, later, dice).await;
         }
     }
 
@@ -295,7 +350,7 @@ fn next_kind(dice: &mut Dice, target: &Target, asks: bool) -> Kind {
         130..145 => Kind::List,
         145..165 => Kind::Progress,
         165..175 => Kind::Log,
-        175..185 if !asks => Kind::Cancel,
+        175..185 => Kind::Cancel,
         185..187 => Kind::Resume,
         187..197 => Kind::Leave,
         // In peace nobody would end them before the end.

@@ -9,16 +9,18 @@ use std::time::Duration;
 use crate::calls::Kind;
 use crate::verdict::{Breach, Fault, Judged, Verdict};
 
-/// So many breaches are told in full; the others are only counted.
-const TOLD: usize = 20;
+/// So many breaches of each kind are told in full; the others are only counted.
+const TOLD: u64 = 8;
 
 /// Over what a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wire {
-    /// Streamable HTTP with sessions.
+    /// Streamable HTTP with sessions, up to 2025-11-25.
     Stream,
     /// HTTP+SSE.
     Sse,
+    /// Streamable HTTP without sessions.
+    Modern,
 }
 
 impl Wire {
@@ -27,6 +29,7 @@ impl Wire {
         match self {
             Self::Stream => "streamable http",
             Self::Sse => "http+sse",
+            Self::Modern => "modern",
         }
     }
 }
@@ -70,8 +73,9 @@ impl Ledger {
     /// Enters something that must not be.
     pub(crate) fn breach(&self, breach: Breach, seen: &str) {
         let mut entries = self.entries();
-        *entries.breaches.entry(breach).or_default() += 1;
-        if entries.told.len() < TOLD {
+        let count = entries.breaches.entry(breach).or_default();
+        *count += 1;
+        if *count <= TOLD {
             let short: String = seen.chars().take(600).collect();
             entries.told.push(format!("{}: {short}", breach.word()));
         }

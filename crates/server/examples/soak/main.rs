@@ -16,6 +16,7 @@ mod dice;
 mod events;
 mod ledger;
 mod many;
+mod modern;
 mod options;
 mod product;
 mod report;
@@ -78,9 +79,9 @@ async fn soak(options: &Options, programs: &Programs, report: &mut Report) -> Re
     let Options { length, seed } = *options;
     println!("soak of {} s, --seed {seed}", length.as_secs());
     let targets = Targets::new();
-    let configuration = targets.configuration(&programs.fixture);
-    let mut product =
-        Product::start(programs, &configuration).map_err(|error| error.to_string())?;
+    let started =
+        Product::start(programs, |folder| targets.configuration(&programs.fixture, folder));
+    let mut product = started.map_err(|error| error.to_string())?;
     let pids = product.pids();
     let world = Arc::new(World::new(product.url(""), targets, Ledger::default(), seed));
     let http = reqwest::Client::new();
@@ -92,8 +93,7 @@ async fn soak(options: &Options, programs: &Programs, report: &mut Report) -> Re
     world.open();
     let samples = Arc::new(Mutex::new(Vec::new()));
     let watching = tokio::spawn(watch::watch(Arc::clone(&world), pids, Arc::clone(&samples)));
-    let file = product.configuration();
-    let chaos = Chaos::new(Arc::clone(&world), pids, file, programs.fixture.clone());
+    let chaos = Chaos::new(Arc::clone(&world), &product, programs.fixture.clone())?;
     let raging = tokio::spawn(chaos.rage());
     world.set_careless(true);
     let carefully = {
@@ -118,6 +118,7 @@ async fn soak(options: &Options, programs: &Programs, report: &mut Report) -> Re
     let samples = std::mem::take(&mut *samples.lock().unwrap_or_else(PoisonError::into_inner));
     Report::figures(&world.ledger.entries(), &scrape, &before, at_end.as_ref().ok(), &samples);
     report.promises(&world.ledger.entries());
+    report.promtool(&scrape);
     report.check("every service answers after it all", answering);
     report.check("descriptors, threads and sessions are back to the start", at_end.map(drop));
     report.check(

@@ -19,9 +19,9 @@ pub(crate) async fn run(programs: &Programs) -> Result<(), String> {
     let entries: Map<String, Value> = (0..SERVICES)
         .map(|number| (format!("service-{number}"), json!({ "command": programs.fixture })))
         .collect();
-    let configuration = json!({ "mcpServers": entries });
+    let configuration = json!({ "mcpServers": entries, "control": { "socket": "off" } });
     let mut product =
-        Product::start(programs, &configuration).map_err(|error| error.to_string())?;
+        Product::start(programs, |_| configuration).map_err(|error| error.to_string())?;
     let ready = send("/readyz", reqwest::Client::new().get(product.url("/readyz"))).await;
     let ready = ready.map_err(|fault| fault.seen)?;
     let ready = message("/readyz", ready).await.map_err(|fault| fault.seen)?;

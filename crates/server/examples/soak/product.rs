@@ -53,13 +53,16 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Starts one with this configuration file.
-    pub(crate) fn start(programs: &Programs, configuration: &Value) -> io::Result<Self> {
+    /// Starts one in a folder of its own, for which `configuration` makes the configuration file.
+    pub(crate) fn start(
+        programs: &Programs,
+        configuration: impl FnOnce(&Path) -> Value,
+    ) -> io::Result<Self> {
         // Processes that are made to crash shall not leave core files.
         setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
         let folder = TempDir::with_prefix("standpipe-soak-")?;
         let file = folder.path().join(CONFIGURATION);
-        std::fs::write(&file, configuration.to_string())?;
+        std::fs::write(&file, configuration(folder.path()).to_string())?;
         let log = File::create(folder.path().join("log"))?;
         let began = Instant::now();
         let mut child = Command::new(&programs.standpipe)
@@ -118,7 +121,7 @@ impl Product {
         self.folder.path().join(CONFIGURATION)
     }
 
-    /// Where its files are.
+    /// Its folder, with everything it was given and has written.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -2,7 +2,9 @@
 //!
 //! Owns the form of both. Must not measure anything.
 
-use std::process::ExitCode;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
 use crate::census::{Scrape, slope};
 use crate::ledger::Entries;
@@ -31,6 +33,15 @@ impl Report {
                 self.failed += 1;
                 println!("not ok {name}: {why}");
             }
+        }
+    }
+
+    /// Checks the text of `/metrics` with the program that Prometheus brings for it.
+    pub(crate) fn promtool(&mut self, scrape: &Scrape) {
+        let name = "promtool finds no fault in /metrics";
+        match std::env::var_os("PROMTOOL") {
+            Some(program) => self.check(name, promtool(Path::new(&program), scrape.text())),
+            None => println!("skipped: {name}: PROMTOOL names no program"),
         }
     }
 
@@ -124,6 +135,28 @@ impl Report {
             None => println!("  resident memory: too short for a slope\n"),
         }
     }
+}
+
+fn promtool(program: &Path, metrics: &str) -> Result<(), String> {
+    let failed = |error: io::Error| format!("{}: {error}", program.display());
+    let mut child = Command::new(program)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    // It reads to the end before it writes.
+    let mut stdin = child.stdin.take().ok_or("promtool has no stdin")?;
+    stdin.write_all(metrics.as_bytes()).map_err(failed)?;
+    drop(stdin);
+    let output = child.wait_with_output().map_err(failed)?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    if output.status.success() && said.trim().is_empty() {
+        return Ok(());
+    }
+    Err(format!("{}: {}", output.status, said.trim().replace('\n', "; ")))
 }
 
 fn count(entries: &Entries, which: impl Fn(Verdict) -> bool) -> u64 {

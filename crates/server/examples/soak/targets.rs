@@ -48,11 +48,19 @@ const SORTS: [(Sort, usize); 6] = [
     (Sort::Idling, 2),
 ];
 
+/// The control plane's socket, in Standpipe's folder.
+pub(crate) const SOCKET: &str = "control.sock";
+
+/// What the processes of the services of one sort speak, in turn.
+const ERAS: [&str; 3] = ["legacy", "either", "modern"];
+
 /// One service.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) sort: Sort,
+    /// Which eras its processes speak: what clients of another speak has to be translated.
+    era: &'static str,
     /// Nothing is done to it, and so nothing may go wrong.
     pub(crate) in_peace: bool,
     /// When something was last done that ends calls; milliseconds on the common clock.
@@ -86,6 +94,7 @@ impl Target {
         let cooldown = if self.sort == Sort::Cooling { "700ms" } else { "0s" };
         let mut entry = json!({
             "command": fixture,
+            "args": ["--era", self.era],
             "env": { "EDITION": self.edition.load(Ordering::Relaxed).to_string() },
             "sharing": if self.is_own() { "session" } else { "shared" },
             "lifecycle": if self.sort == Sort::OneShot { "one_shot" } else { "persistent" },
@@ -123,6 +132,7 @@ impl Targets {
                 name: format!("{sort:?}-{number}").to_lowercase(),
                 sort,
                 in_peace: number == 0,
+                era: ERAS[number % ERAS.len()],
                 hurt: AtomicU64::new(0),
                 replaced: AtomicU64::new(0),
                 edition: AtomicU64::new(0),
@@ -136,10 +146,11 @@ impl Targets {
         self.list.iter()
     }
 
-    /// One for a client to visit.
-    pub(crate) fn to_visit(&self, dice: &mut Dice) -> &Target {
+    /// One for a client to visit that `suits` it.
+    pub(crate) fn to_visit(&self, dice: &mut Dice, suits: impl Fn(&Target) -> bool) -> &Target {
         loop {
             match dice.pick(&self.list) {
+                Some(target) if !suits(target) => {}
                 Some(target) if !target.idles() || dice.below(RARELY) == 0 => return target,
                 _ => {}
             }
@@ -156,11 +167,11 @@ impl Targets {
         }
     }
 
-    /// The file that configures all of them.
-    pub(crate) fn configuration(&self, fixture: &Path) -> Value {
+    /// The file that configures all of them, for a Standpipe in this folder.
+    pub(crate) fn configuration(&self, fixture: &Path, folder: &Path) -> Value {
         let entries = self.list.iter().map(|target| (target.name.clone(), target.entry(fixture)));
         let entries: serde_json::Map<String, Value> = entries.collect();
-        json!({ "mcpServers": entries })
+        json!({ "mcpServers": entries, "control": { "socket": folder.join(SOCKET) } })
     }
 
     /// The time, for [`excuses`](Self::excuses).
@@ -180,8 +191,9 @@ impl Targets {
         target.replaced.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Whether something was done to the service that can be why a request, begun at this time, came
-    /// to this end. The end of a shared process is no reason for a session's.
+    /// Whether something was done to the service that can be why a request came to this end. `began`
+    /// is when it was made, or for the end of a session, when that was opened. The end of a shared
+    /// process is no reason for a session's.
     pub(crate) fn excuses(target: &Target, verdict: Verdict, began: u64) -> bool {
         let forgiven = u64::try_from(EXCUSED_FOR.as_millis()).unwrap_or(u64::MAX);
         let lately = |at: &AtomicU64| match at.load(Ordering::Relaxed) {

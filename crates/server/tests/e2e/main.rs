@@ -9,6 +9,7 @@ mod crossed;
 mod death;
 mod isolation;
 mod limits;
+mod metrics;
 mod nasty;
 mod rmcp;
 mod support;
