@@ -10,6 +10,8 @@
 //! when the child ends, when its time is up or when its session ends, whichever comes first.
 
 mod abandoned;
+mod aside;
+mod attribution;
 mod calls;
 mod cancel;
 mod child;
@@ -29,6 +31,7 @@ mod subscriptions;
 mod tests;
 mod time;
 mod upstream;
+mod waiting;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -229,6 +232,11 @@ impl Mux {
     /// ends now, it has most likely died of that, and [`Learnt::died_of_probe`] should be told.
     pub fn awaits_discover(&self) -> bool {
         self.stage.awaits_discover()
+    }
+
+    /// Whether the child may still be at work on a call that was given up.
+    pub fn is_tainted(&self, now: Instant) -> bool {
+        self.abandoned.is_any(now)
     }
 
     /// Whether the child serves.

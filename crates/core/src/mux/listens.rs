@@ -5,7 +5,7 @@
 //! way they outlive the child, and the next one has to keep what was promised. Must not know how a
 //! stream is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -205,12 +205,14 @@ impl Mux {
         }
     }
 
-    /// The child is gone. The streams stay.
+    /// The child is gone. The streams stay; how the next child is asked depends on its era.
     pub(super) fn pause_listens(&mut self) {
         for listen in self.listens.values_mut() {
             listen.upstream = None;
             listen.awaited.clear();
         }
+        let ids: HashSet<SessionId> = self.listens.keys().copied().collect();
+        self.forget_subscribers(&ids);
     }
 
     /// A modern child's notification on the stream of one of its clients. `false` when it is of none.
@@ -298,6 +300,7 @@ impl Mux {
             if let Some(upstream) = listen.upstream {
                 self.calls.remove(&upstream);
             }
+            self.forget_subscribers(&HashSet::from([id]));
             let result = ended(listen.id.raw());
             let answer = Message::Response(Response::result(listen.id.clone(), result));
             if listen.outlet().answer(answer, None).is_err() {

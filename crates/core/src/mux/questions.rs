@@ -1,12 +1,13 @@
-//! What the child asks of "the client", and to which client that goes.
+//! Questions on their way between a child and a client.
 //!
-//! Owns the rule that a question reaches exactly the right client or is refused: a prompt shown to
-//! the wrong person is worse than an error. Must not know how a client is reached.
+//! Owns those that are open, and every way in which one ends. Must not know whose a question is (see
+//! `attribution`), nor how a client is reached.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::attribution::Addressee;
 use super::calls::{CallKind, ClientCall, Parked};
 use super::time::after;
 use super::{Drop, Mux, Note, Refusal, Role};
@@ -19,7 +20,7 @@ use crate::message::{
 use crate::protocol::{Era, code, method};
 
 /// The most questions of one child that may be open; more are refused.
-const MAX_OPEN_QUESTIONS: usize = 256;
+pub(super) const MAX_OPEN_QUESTIONS: usize = 256;
 
 /// Out-of-band elicitations whose completion may still be reported. The oldest is forgotten first.
 pub(super) const MAX_ELICITATIONS: usize = 256;
@@ -65,13 +66,6 @@ pub(super) struct UrlElicitation {
     pub(super) session: Arc<Session>,
 }
 
-/// Where a question goes.
-struct Addressee {
-    session: Arc<Session>,
-    outlet: Outlet,
-    calls: Vec<u64>,
-}
-
 impl Mux {
     /// A request of the child.
     pub(super) fn asked(&mut self, request: Request, now: Instant) {
@@ -89,66 +83,6 @@ impl Mux {
             Ok(addressee) => self.put_question(&request, addressee, now),
             Err(refusal) => self.refuse(&request, refusal),
         }
-    }
-
-    /// Whose the question is: the session that owns the process, or else the one that has calls open
-    /// in it. Which of its calls asks matters only for the stream and for the time.
-    fn addressee(&self, request: &Request, now: Instant) -> Result<Addressee, Refusal> {
-        if self.questions.len() >= MAX_OPEN_QUESTIONS {
-            return Err(Refusal::Unanswered);
-        }
-        if !self.settings.interactive {
-            return Err(Refusal::Disabled);
-        }
-        let newest = self.asking.iter().max().and_then(|id| self.client_call(*id));
-        let session = match (self.role.session(), newest) {
-            (Some(owner), _) => owner,
-            (None, Some(call)) => &call.session,
-            (None, None) => return Err(Refusal::NoCall),
-        };
-        if session.is_over() {
-            return Err(Refusal::Unanswered);
-        }
-        let id = session.id();
-        let is_its = |call: &u64| self.client_call(*call).is_some_and(|c| c.session.id() == id);
-        if !self.asking.iter().all(is_its) || self.abandoned.others_may_ask(id, now) {
-            self.mark_all_open(now);
-            return Err(Refusal::Ambiguous);
-        }
-        if let (Role::Main, Some(call), 1) = (&self.role, newest, self.asking.len()) {
-            self.mark(call);
-        }
-        // A process of a session's own was told by that client itself what it can be asked.
-        let own = matches!(self.role, Role::Own(_));
-        let mode = request.params.as_ref().and_then(Params::mode);
-        if !own && !session.profile().capabilities.allow(&request.method, mode.as_deref()) {
-            return Err(Self::undeclared(&request.method));
-        }
-        Ok(Addressee {
-            session: Arc::clone(session),
-            outlet: newest.map_or(session.outlet(), |call| &call.reply).clone(),
-            calls: self.asking.iter().copied().collect(),
-        })
-    }
-
-    fn undeclared(method: &str) -> Refusal {
-        let known = matches!(
-            method,
-            method::SAMPLING_CREATE_MESSAGE | method::ELICITATION_CREATE | method::ROOTS_LIST
-        );
-        if known { Refusal::Undeclared } else { Refusal::UnknownMethod }
-    }
-
-    fn mark(&self, call: &ClientCall) {
-        self.learnt.marks().mark(&call.method, call.name.as_deref().unwrap_or_default());
-    }
-
-    /// One of them asks; from now on none of them shares a process with another while it is open.
-    fn mark_all_open(&self, now: Instant) {
-        for call in self.asking.iter().filter_map(|id| self.client_call(*id)) {
-            self.mark(call);
-        }
-        self.abandoned.mark_all(self.learnt.marks(), now);
     }
 
     /// Whether a client other than this session's is being asked, and its call is open.
@@ -234,31 +168,6 @@ impl Mux {
         self.questions.insert((to.session.id(), number), question);
         self.sweep_by(now);
         true
-    }
-
-    fn refuse(&mut self, request: &Request, refusal: Refusal) {
-        self.note(Note::Refused(refusal));
-        let (code, why) = explained(refusal);
-        self.tell_callers(request, refusal, why);
-        let text = format!("{} was refused: {why}", request.method);
-        self.answer_child(request.id.clone(), Outcome::Error(error_object(code, &text, None)));
-    }
-
-    /// Those whose calls may have asked learn of it, where they fail. One who could not have been
-    /// asked is told what it would have had to declare; nobody is shown anything by that.
-    fn tell_callers(&mut self, request: &Request, refusal: Refusal, why: &'static str) {
-        let mode = request.params.as_ref().and_then(Params::mode);
-        let (method, mode) = (&*request.method, mode.as_deref());
-        let unanswered = matches!(refusal, Refusal::Undeclared | Refusal::Ambiguous);
-        for id in self.asking.clone() {
-            let Some(call) = self.client_call_mut(id) else { continue };
-            let allowed = call.session.profile().capabilities.allow(method, mode);
-            let refused = call.refused.get_or_insert_default();
-            refused.note(method, why);
-            if unanswered && !allowed && call.parked.is_none() {
-                refused.undeclared(method, mode);
-            }
-        }
     }
 
     pub(super) fn answer_child(&mut self, id: Id, outcome: Outcome) {
@@ -413,32 +322,10 @@ impl Mux {
         }
     }
 
-    fn client_call_mut(&mut self, id: u64) -> Option<&mut ClientCall> {
+    pub(super) fn client_call_mut(&mut self, id: u64) -> Option<&mut ClientCall> {
         match &mut self.calls.get_mut(&id)?.kind {
             CallKind::Client(call) => Some(call),
             _ => None,
         }
-    }
-}
-
-/// The code and the words in which a child is told that its question is refused.
-fn explained(refusal: Refusal) -> (i32, &'static str) {
-    match refusal {
-        Refusal::Ambiguous => (
-            code::METHOD_NOT_FOUND,
-            "several calls are open in this process, so it is not known whose client is asked; \
-             calling again will work",
-        ),
-        Refusal::NoCall => {
-            (code::METHOD_NOT_FOUND, "no call is open, and no single client owns this process")
-        }
-        Refusal::Undeclared => {
-            (code::METHOD_NOT_FOUND, "the client of this call did not declare the capability")
-        }
-        Refusal::Disabled => {
-            (code::METHOD_NOT_FOUND, "this service is configured not to ask its clients")
-        }
-        Refusal::UnknownMethod => (code::METHOD_NOT_FOUND, "no client can be asked this"),
-        Refusal::Unanswered => (code::INTERNAL_ERROR, "the client cannot be reached"),
     }
 }

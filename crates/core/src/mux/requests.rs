@@ -5,7 +5,6 @@
 //! know how a call ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,10 +18,6 @@ use crate::fault::{Fault, FaultKind};
 use crate::message::{Id, Message, Notification, Outcome, Params, RawJson, Request, Response};
 use crate::protocol::{Era, LogLevel, code, meta, method};
 use crate::trace::Stage;
-
-/// After calls of two clients were open at the same time, for so long it is expected to happen
-/// again. Modern requests leave no trace of their client, and the next one may come any moment.
-const CROWDED_FOR: Duration = Duration::from_mins(1);
 
 /// A request on its way to the child.
 struct Sent {
@@ -106,7 +101,7 @@ impl Mux {
             return sent.refuse(&self.fault(FaultKind::SessionOver));
         }
         let name = asked_name(&sent.request);
-        if self.belongs_aside(&sent, name.as_deref(), now) {
+        if self.belongs_aside(&sent.session, &sent.request.method, name.as_deref(), now) {
             return self.note(Note::NeedsSide(sent.into()));
         }
         let id = self.fresh_id();
@@ -225,7 +220,7 @@ impl Mux {
             return self.answer_error(&sent.reply, sent.request.id, code::INVALID_PARAMS, text);
         }
         let name = asked_name(&sent.request);
-        if self.belongs_aside(&sent, name.as_deref(), now) {
+        if self.belongs_aside(&sent.session, &sent.request.method, name.as_deref(), now) {
             return self.note(Note::NeedsSide(sent.into()));
         }
         if !self.attach(&sent.session, now) {
@@ -289,49 +284,6 @@ impl Mux {
         self.sweep_by(now);
         let message = Request { id: Id::from_number(id), method: request.method, params };
         self.outgoing.push(Message::Request(message), Some(id), Some(slot));
-    }
-
-    /// Calls of two clients are open at the same time. Legacy ones are seen as long as they are there.
-    fn notice_crowd(&mut self, session: &Session, now: Instant) {
-        let newest = self.asking.iter().max().and_then(|id| self.client_call(*id));
-        let is_other = |call: &ClientCall| {
-            let other = &call.session;
-            let modern = other.era() == Era::Modern || session.era() == Era::Modern;
-            modern && other.id() != session.id()
-        };
-        if newest.is_some_and(is_other) {
-            self.crowded_until = Some(now + CROWDED_FOR);
-        }
-    }
-
-    /// Whether a call has to run in a side process: it is known to ask its client something and
-    /// this process serves others too, or another client is being asked in this process now. While
-    /// the process serves one session alone, nobody else can be asked by mistake. A modern child's
-    /// questions name their call, so that there is no mistake to be made.
-    fn belongs_aside(&self, sent: &Sent, name: Option<&str>, now: Instant) -> bool {
-        let method = &*sent.request.method;
-        if !matches!(self.role, Role::Main)
-            || !self.settings.interactive
-            || !method::may_ask(method)
-            || self.child_era() == Era::Modern
-        {
-            return false;
-        }
-        let session = &sent.session;
-        let marked = self.learnt.marks().is_marked(method, name.unwrap_or_default());
-        // Where it is known that it will ask, one who cannot be asked should be told just that.
-        let asked =
-            session.profile().capabilities.any() || (marked && session.era() == Era::Modern);
-        asked
-            && (self.others_are_asked(session.id())
-                || self.abandoned.others_will_ask(session.id(), self.learnt.marks(), now)
-                || (marked && self.is_shared(session, now)))
-    }
-
-    /// Whether clients other than this one use the process, or are to be expected to.
-    fn is_shared(&self, session: &Session, now: Instant) -> bool {
-        let itself = usize::from(self.sessions.contains_key(&session.id()));
-        self.sessions.len() > itself || self.crowded_until.is_some_and(|until| until > now)
     }
 
     fn notification(

@@ -8,6 +8,7 @@ mod histories;
 mod legacy_client;
 mod levels;
 mod listens;
+mod mixed;
 mod modern_client;
 mod opening;
 mod probes;

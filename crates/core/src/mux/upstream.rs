@@ -132,7 +132,8 @@ impl Mux {
         }
         self.calls.remove(&id);
         self.upstream.refused |= refused;
-        if !refused && self.upstream.current.is_none() && self.upstream.next.is_none() {
+        if !refused {
+            // Also where another one is left: it may not say what is wanted by now.
             self.upstream.again_at = Some(now + AGAIN_AFTER);
         }
         true
