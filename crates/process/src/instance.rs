@@ -19,6 +19,8 @@ use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+#[cfg(test)]
+pub(crate) use pipes::Inlet;
 pub(crate) use pipes::{Pipes, Stdin, Stdout};
 
 /// Inputs taken in one go before the pipes get their turn again.
@@ -49,6 +51,9 @@ pub(crate) enum Control {
     CloseStdin,
     /// Close it if nobody uses the child, which only the instance knows for sure. Told which.
     CloseIfUnused(oneshot::Sender<bool>),
+    /// The child has ended: told whether it had read that it was asked for its era, and nothing else
+    /// that we wrote.
+    WasOnlyProbed(oneshot::Sender<bool>),
     /// The child has ended. Answered when every open call has been.
     Ended { why: FaultKind, done: oneshot::Sender<()> },
     /// Serve these sessions too.
@@ -69,8 +74,11 @@ pub(crate) enum Report {
     Misrouted(Input),
     /// The process has become this session's own.
     RootsGiven { owner: Arc<Session>, others: Vec<Arc<Session>> },
-    /// A side process has nothing to do.
-    SideFree,
+    /// A side process has no call open.
+    SideFree {
+        /// It may still be at work on one that was given up, and ask because of it.
+        tainted: bool,
+    },
     /// The one session that the process served is over.
     Vacant,
     /// What came of a probe.
@@ -257,6 +265,11 @@ impl InstanceTask {
                 }
                 let _gone = told.send(!used);
             }
+            Control::WasOnlyProbed(told) => {
+                let read = self.child.as_ref().is_some_and(|child| child.pipes.all_was_read());
+                let probed = read && self.mux.awaits_discover() && self.mux.outgoing().is_empty();
+                let _gone = told.send(probed);
+            }
             Control::Ended { why, done } => {
                 if let Some(child) = &mut self.child {
                     child.pipes.close_stdin();
@@ -311,7 +324,7 @@ impl InstanceTask {
             Note::NeedsSide(input) => Report::NeedsSide(input),
             Note::Misrouted(input) => Report::Misrouted(input),
             Note::RootsGiven { owner, others } => Report::RootsGiven { owner, others },
-            Note::SideFree => Report::SideFree,
+            Note::SideFree => Report::SideFree { tainted: self.mux.is_tainted(Instant::now()) },
             Note::Vacant => Report::Vacant,
             Note::Probed(verdict) => Report::Probed(verdict),
             Note::Dropped(why) => return tallies::dropped(&self.metrics, why),

@@ -6,6 +6,7 @@
 mod ended;
 mod launcher;
 mod traced;
+mod unborn;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -14,8 +15,7 @@ use std::time::Duration;
 
 use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::HandshakeError;
-use standpipe_core::policy::Ending;
-use standpipe_core::service::ServiceSpec;
+use standpipe_core::service::{EraChoice, ServiceSpec};
 use standpipe_core::status::LimitsInForce;
 use standpipe_metrics::{ServiceMetrics, StartOutcome};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,6 +36,7 @@ use ended::Finish;
 pub(crate) use launcher::Later;
 pub(crate) use launcher::{Launcher, Newborn, Processes, Running};
 pub(crate) use traced::restart;
+use unborn::{never_launched, stopped_before};
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -103,6 +104,13 @@ impl Plan {
         let (told, unused) = oneshot::channel();
         self.order(Control::CloseIfUnused(told)).await;
         timeout(SETTLE, unused).await.is_ok_and(|unused| unused.unwrap_or(true))
+    }
+
+    /// Whether the child, which has ended, had read nothing of us but the question for its era.
+    async fn was_only_probed(&self) -> bool {
+        let (told, probed) = oneshot::channel();
+        self.order(Control::WasOnlyProbed(told)).await;
+        timeout(SETTLE, probed).await.is_ok_and(|probed| probed.unwrap_or(false))
     }
 
     /// Tells how the child ends, and waits until the supervisor has drawn its conclusions.
@@ -210,10 +218,15 @@ pub(crate) async fn live(mut plan: Plan) {
         }
     };
     let finish = await_status(finish, &*child).await.because(child.exceeded());
-    if ready_at.is_none() {
+    let ended = Ended::new(&finish, ready_at, plan.spec.timeouts.start, tail.clone());
+    let may_be_of_probe = ready_at.is_none()
+        && plan.spec.era == EraChoice::Auto
+        && matches!(finish, Finish::Exited(_) | Finish::PipeClosed);
+    let of_probe = may_be_of_probe && plan.was_only_probed().await;
+    let ended = Ended { of_probe, ..ended };
+    if ready_at.is_none() && !of_probe {
         plan.metrics.start_ended(finish.start_outcome(), began.elapsed());
     }
-    let ended = Ended::new(&finish, ready_at, plan.spec.timeouts.start, tail.clone());
     plan.announce(&ended).await;
     let stopping = traced::stop(&plan, &finish);
     let termination = clear_up(&plan, child, &finish, &ended.why).await;
@@ -224,6 +237,13 @@ pub(crate) async fn live(mut plan: Plan) {
     plan.tell(Event::Gone(termination.exit));
     if ended.ending.is_none() {
         tracing::info!(service = %plan.spec.id, how = %ended.how, "the child has ended");
+        return;
+    }
+    if of_probe {
+        tracing::info!(
+            service = %plan.spec.id, how = %ended.how,
+            "the child ended when it was asked which era it speaks; it is started again unasked"
+        );
         return;
     }
     tracing::warn!(
@@ -347,33 +367,6 @@ async fn stopped(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
         // The supervisor is gone: nobody is left to serve for.
         Err(_) => StopReason::Asked(StopLadder::default()),
     }
-}
-
-async fn never_launched(plan: &Plan, how: Arc<str>, began: Instant, starting: Span) {
-    traced::start_failed(&starting, StartOutcome::LaunchFailed, &how);
-    drop(starting);
-    tracing::warn!(service = %plan.spec.id, how = %how, "the child could not be launched");
-    plan.metrics.start_ended(StartOutcome::LaunchFailed, began.elapsed());
-    let why = FaultKind::StartFailed(Arc::clone(&how));
-    let ending = Some(Ending::NeverReady);
-    without_a_child(plan, Ended { ending, ..Ended::unseen(how, why) }).await;
-}
-
-/// It was to end before it had begun.
-async fn stopped_before(plan: &Plan, finish: &Finish, began: Instant, starting: Span) {
-    let how = finish.in_words(plan.spec.timeouts.start);
-    traced::start_failed(&starting, finish.start_outcome(), &how);
-    drop(starting);
-    plan.metrics.start_ended(finish.start_outcome(), began.elapsed());
-    let ended = Ended::new(finish, None, plan.spec.timeouts.start, StderrTail::default());
-    without_a_child(plan, ended).await;
-}
-
-async fn without_a_child(plan: &Plan, ended: Ended) {
-    plan.announce(&ended).await;
-    let (done_to, done) = oneshot::channel();
-    plan.order(Control::Ended { why: ended.why, done: done_to }).await;
-    let _settled = timeout(SETTLE, done).await;
 }
 
 fn launch_spec(spec: &ServiceSpec, marker: &InstanceMarker) -> LaunchSpec {

@@ -11,6 +11,7 @@ mod idle;
 mod main_process;
 mod news;
 mod own;
+mod principal;
 mod probe;
 mod publish;
 mod side;
@@ -245,7 +246,7 @@ impl Supervisor {
             Report::NeedsSide(input) => self.place_aside(input),
             Report::Misrouted(input) => self.misrouted(key, input),
             Report::RootsGiven { owner, others } => self.given_away(key, &owner, others),
-            Report::SideFree => self.side_is_free(key),
+            Report::SideFree { tainted } => self.side_is_free(key, tainted),
             Report::Vacant => self.vacated(key),
             Report::Probed(verdict) => self.probed(key, verdict),
         }
@@ -357,5 +358,5 @@ fn jitter() -> f64 {
 
 /// Whose an instance is, for those that have one owner.
 fn is_of(session: &Session, owner: &Session) -> bool {
-    session.id() == owner.id()
+    session.same_owner(owner)
 }

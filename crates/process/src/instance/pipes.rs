@@ -12,6 +12,7 @@ use bytes::Buf as _;
 use standpipe_core::mux::{Batch, Mux};
 use standpipe_metrics::ServiceMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::ChildStdin;
 use tokio::time::Instant;
 
 use super::Child;
@@ -20,7 +21,19 @@ use crate::codec::{Line, LineCodec};
 /// What a child writes.
 pub(crate) type Stdout = Pin<Box<dyn AsyncRead + Send>>;
 /// What a child reads.
-pub(crate) type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
+pub(crate) type Stdin = Pin<Box<dyn Inlet + Send>>;
+
+/// The writing end of what a child reads.
+pub(crate) trait Inlet: AsyncWrite {
+    /// Whether all that was written has been read.
+    fn was_read(&self) -> bool;
+}
+
+impl Inlet for ChildStdin {
+    fn was_read(&self) -> bool {
+        rustix::io::ioctl_fionread(self).is_ok_and(|unread| unread == 0)
+    }
+}
 
 /// Reads in one turn before inputs get theirs.
 const READS_AT_ONCE: usize = 8;
@@ -69,6 +82,12 @@ impl Pipes {
 
     pub(super) fn stdout_closed(&self) -> bool {
         self.stdout.is_none()
+    }
+
+    /// Whether the child has read all that was written, and nothing waits to be.
+    pub(super) fn all_was_read(&self) -> bool {
+        let read = self.stdin.as_ref().is_some_and(|stdin| stdin.was_read());
+        read && self.writing.chunks.is_empty()
     }
 
     /// Writes as much as the child takes. Ready when something was written.

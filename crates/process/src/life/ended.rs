@@ -26,6 +26,9 @@ pub(crate) struct Ended {
     /// Whether the child refused an `initialize`: with the client's own words that may well be the
     /// client's fault.
     pub(crate) refused: bool,
+    /// Whether it ended because it was asked for its era first, as some legacy servers do. That is no
+    /// failed start: the next one is not asked.
+    pub(crate) of_probe: bool,
     /// In words, for the status.
     pub(crate) how: Arc<str>,
     /// What those are told who wait for its start.
@@ -53,7 +56,7 @@ impl Ended {
     /// The end of a process that nobody has seen: it never ran, or its supervision broke off.
     pub(crate) fn unseen(how: Arc<str>, why: FaultKind) -> Self {
         let (at, tail) = (Moment::now(), StderrTail::default());
-        Self { ending: None, refused: false, how, why, exit: None, at, tail }
+        Self { ending: None, refused: false, of_probe: false, how, why, exit: None, at, tail }
     }
 
     pub(super) fn new(

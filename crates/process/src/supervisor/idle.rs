@@ -23,7 +23,7 @@ impl Supervisor {
         let mut main_stops = false;
         for held in self.instances.values().filter(|held| held.is_ready()) {
             let policy = match &held.kind {
-                Kind::Main | Kind::Own(_) => configured,
+                Kind::Main | Kind::Own(_) | Kind::Principal(_) => configured,
                 Kind::Side(side) => side.policy(configured),
             };
             if policy.check(now, &activity_of(held)) == IdleVerdict::Stop {

@@ -89,6 +89,13 @@ impl Supervisor {
             }
             return;
         }
+        if ended.of_probe {
+            // Not a failed start: whoever waits goes on waiting.
+            self.learnt.died_of_probe();
+            self.start_again = true;
+            self.phase = Phase::Starting;
+            return self.set_gate(GateState::Opening);
+        }
         let now = Instant::now();
         match self.policy.on_exit(now, ending, jitter()) {
             Decision::CrashLoop => self.give_up(),
@@ -128,7 +135,7 @@ impl Supervisor {
         if is_decided {
             return;
         }
-        // It was stopped as unused.
+        // It was stopped as unused, or has shown how it is to be started.
         if self.start_again || !self.held.is_empty() {
             self.start_main();
         } else {

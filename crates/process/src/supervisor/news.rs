@@ -70,7 +70,7 @@ impl Supervisor {
         }
         match held.kind {
             Kind::Main => self.main_ready(),
-            Kind::Own(_) => self.own_ready(),
+            Kind::Own(_) | Kind::Principal(_) => self.own_ready(),
             Kind::Side(_) => self.side_failure = None,
         }
     }
@@ -86,6 +86,7 @@ impl Supervisor {
         match self.instances.get(&key).map(|held| &held.kind) {
             Some(Kind::Main) => self.main_ending(ended),
             Some(Kind::Own(_)) => self.own_ending(ended),
+            Some(Kind::Principal(_)) => self.principal_ending(key, ended),
             Some(Kind::Side(_)) => self.side_ending(key, ended),
             None => {}
         }
@@ -109,6 +110,7 @@ impl Supervisor {
         match held.kind {
             Kind::Main => self.main_ended(),
             Kind::Own(_) => self.own_ended(key),
+            Kind::Principal(_) => self.principal_ended(key),
             Kind::Side(_) => self.side_ended(key),
         }
     }

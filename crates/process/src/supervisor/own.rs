@@ -10,6 +10,7 @@ use standpipe_core::connection::{GateState, Input, Session};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::Role;
 use standpipe_core::policy::{Decision, Ending};
+use standpipe_core::protocol::Era;
 use standpipe_core::status::Phase;
 use tokio::time::Instant;
 
@@ -46,27 +47,46 @@ impl Supervisor {
         if let Some(why) = self.refusal.clone().or(self.halt.map(|_| FaultKind::Draining)) {
             return input.refuse(&self.fault(why));
         }
+        if session.era() == Era::Modern {
+            return self.arrived_without_session(input);
+        }
         if let Input::Open { .. } = input {
-            let now = Instant::now();
-            self.held.push_back((input, now));
-            return self.open_held(now);
+            return self.hold(input);
         }
         // Its process has ended, and with it the session.
         session.end();
         input.refuse(&self.fault(FaultKind::SessionOver));
     }
 
-    /// Opens the sessions that wait, as far as there is room.
+    /// Keeps an input until there is room for the process that it needs.
+    pub(super) fn hold(&mut self, input: Input) {
+        let now = Instant::now();
+        self.held.push_back((input, now));
+        self.open_held(now);
+    }
+
+    /// Starts processes for those that wait, as far as there is room.
     pub(super) fn open_held(&mut self, now: Instant) {
         let mut coming = self.own(true);
         for (input, since) in std::mem::take(&mut self.held) {
             let session = Arc::clone(input.session());
+            let input = match session.era() {
+                Era::Legacy => input,
+                // One that waited before it may have started the process of both.
+                Era::Modern => match self.give_to_principal(input) {
+                    None => continue,
+                    Some(input) => input,
+                },
+            };
             if self.halt.is_some() {
                 input.refuse(&self.fault(FaultKind::Draining));
             } else if session.is_over() {
                 input.refuse(&self.fault(FaultKind::SessionOver));
             } else if self.own(true) + self.own(false) < self.setup.spec.limits.max_instances {
-                self.open_own(&session, input);
+                match session.era() {
+                    Era::Legacy => self.open_own(&session, input),
+                    Era::Modern => self.open_principal(input),
+                }
             } else if coming > 0 || self.end_longest_idle() {
                 // Its place comes to it when the process has ended.
                 coming = coming.saturating_sub(1);
@@ -79,9 +99,13 @@ impl Supervisor {
         }
     }
 
-    /// How many sessions have a process that is on its way out, or that is not.
+    /// How many sessions and principals have a process that is on its way out, or that is not.
     fn own(&self, leaving: bool) -> usize {
-        let own = self.instances.values().filter(|held| matches!(held.kind, Kind::Own(_)));
+        let own = self.instances.values().filter(|held| match held.kind {
+            Kind::Own(_) => true,
+            Kind::Principal(_) => held.lives(),
+            Kind::Main | Kind::Side(_) => false,
+        });
         own.filter(|held| held.is_leaving() == leaving).count()
     }
 
@@ -161,6 +185,11 @@ impl Supervisor {
         if let Some(Held { kind: Kind::Own(session), .. }) = self.instances.remove(&key) {
             session.end();
         }
+        self.settle_front();
+    }
+
+    /// Nothing is left of a process: others may have been waiting for its place.
+    pub(super) fn settle_front(&mut self) {
         if self.halt.is_none() && !matches!(self.phase, Phase::Backoff | Phase::CrashLoop) {
             self.open_front();
         }

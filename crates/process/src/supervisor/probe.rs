@@ -58,7 +58,7 @@ impl Held {
     /// Side processes are asked only where they serve their session for long; others end soon.
     fn is_probed(&self) -> bool {
         let lasts = match &self.kind {
-            Kind::Main | Kind::Own(_) => true,
+            Kind::Main | Kind::Own(_) | Kind::Principal(_) => true,
             Kind::Side(side) => side.is_dedicated(),
         };
         lasts && self.is_ready()

@@ -12,6 +12,7 @@ use standpipe_core::connection::{Input, Session};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::Role;
 use standpipe_core::policy::{Ending, IdlePolicy};
+use standpipe_core::protocol::Era;
 use standpipe_core::service::Lifecycle;
 use standpipe_core::status::Phase;
 use tokio::time::Instant;
@@ -33,10 +34,16 @@ struct Room {
     coming: usize,
 }
 
+/// A call that waits for its client's answer is left alone for so long, whoever else waits.
+const PARKED_AT_LEAST: Duration = Duration::from_secs(5);
+
 /// What a side process is for.
 pub(super) struct Side {
+    /// Whose it is: a session, or any one request of a principal.
     owner: Arc<Session>,
     busy: bool,
+    /// Whose call it has.
+    serving: Option<Arc<Session>>,
     /// It was given its owner's roots and serves all of the owner's calls.
     dedicated: bool,
 }
@@ -99,6 +106,7 @@ impl Supervisor {
             };
             if let Kind::Side(side) = &mut held.kind {
                 side.busy = true;
+                side.serving = Some(session);
             }
             held.give(input);
         }
@@ -128,7 +136,7 @@ impl Supervisor {
             room.coming -= 1;
         } else {
             // Whose place this is comes to it when the process has ended.
-            self.end_free_side();
+            let _ended = self.end_free_side() || self.end_longest_parked();
         }
         None
     }
@@ -157,8 +165,9 @@ impl Supervisor {
     }
 
     fn make_side(&mut self, session: &Arc<Session>) -> InstanceKey {
-        let side = Side { owner: Arc::clone(session), busy: true, dedicated: false };
-        let key = self.make(Kind::Side(side), Role::Side(Arc::clone(session)));
+        let owner = Arc::clone(session);
+        let side = Side { owner, busy: true, serving: None, dedicated: false };
+        let key = self.make(Kind::Side(side), Role::side_of(session));
         self.begin(key);
         if let Some(held) = self.instances.get(&key) {
             // From here on the instance is told when the client ends, even before it serves it.
@@ -171,19 +180,51 @@ impl Supervisor {
     }
 
     /// Ends the side process that has been free for the longest time, if any is, to make room.
-    fn end_free_side(&mut self) {
+    fn end_free_side(&mut self) -> bool {
         let free = self.instances.values().filter(|held| match &held.kind {
             Kind::Side(side) => !side.busy && !side.dedicated && held.is_ready(),
             _ => false,
         });
-        if let Some(longest) = free.min_by_key(|held| held.last_used()) {
-            longest.stop(StopReason::Idle);
-        }
+        let longest = free.min_by_key(|held| held.last_used());
+        longest.inspect(|held| held.stop(StopReason::Idle)).is_some()
     }
 
-    pub(super) fn side_is_free(&mut self, key: InstanceKey) {
-        if let Some(Kind::Side(side)) = self.instances.get_mut(&key).map(|held| &mut held.kind) {
+    /// Gives up the call that has waited for its client's answer for the longest time, if any has
+    /// waited long enough, and ends its process: what that would still say because of the call could
+    /// be taken for another's.
+    fn end_longest_parked(&mut self) -> bool {
+        let now = Instant::now();
+        let parked = self.instances.values().filter_map(|held| match &held.kind {
+            Kind::Side(Side { serving: Some(session), dedicated: false, .. }) => {
+                let since = session.parked_since().filter(|_| !held.is_leaving())?;
+                (since + PARKED_AT_LEAST <= now).then_some((since, held, session))
+            }
+            _ => None,
+        });
+        let Some((_, held, session)) = parked.min_by_key(|(since, ..)| *since) else {
+            return false;
+        };
+        tracing::info!(
+            service = %self.name,
+            "a call that waits for its client's answer was given up: another one needs the process"
+        );
+        session.end();
+        held.stop(StopReason::Asked(StopLadder::default()));
+        true
+    }
+
+    /// A side process has no call. One that may still be at work on a call that was given up is of
+    /// no use: what it asks next could belong to that one.
+    pub(super) fn side_is_free(&mut self, key: InstanceKey, tainted: bool) {
+        if let Some(held) = self.instances.get_mut(&key)
+            && let Kind::Side(side) = &mut held.kind
+        {
             side.busy = false;
+            side.serving = None;
+            let has_served = side.dedicated && side.owner.era() == Era::Modern;
+            if has_served || (tainted && !side.dedicated) {
+                held.stop(StopReason::Asked(StopLadder::default()));
+            }
         }
         self.serve_queue();
     }
@@ -222,7 +263,8 @@ impl Supervisor {
         if let Some(Held { kind: Kind::Side(side), instance, .. }) = gone {
             side.owner.unseen_by(&instance.inbox);
             let main = self.main.and_then(|key| self.instances.get(&key));
-            if let Some(main) = main.filter(|_| side.dedicated && !side.owner.is_over()) {
+            let goes_on = side.owner.era() == Era::Legacy && !side.owner.is_over();
+            if let Some(main) = main.filter(|_| side.dedicated && goes_on) {
                 // What the session had set up is made again. Should the instance have that many
                 // orders waiting, the session loses its subscriptions, not its life.
                 let _full = main.instance.control.try_send(Control::Adopt(vec![side.owner]));
@@ -239,14 +281,24 @@ impl Supervisor {
         owner: &Arc<Session>,
         others: Vec<Arc<Session>>,
     ) {
-        if self.main != Some(key) {
-            return;
-        }
+        let is_main = self.main == Some(key);
         let Some(held) = self.instances.get_mut(&key) else {
             return;
         };
-        held.kind = Kind::Side(Side { owner: Arc::clone(owner), busy: true, dedicated: true });
-        if held.is_ready() {
+        let principal = match &held.kind {
+            Kind::Principal(principal) => Some(principal.clone()),
+            Kind::Main if is_main => None,
+            _ => return,
+        };
+        let (owner, serving) = (Arc::clone(owner), Some(Arc::clone(owner)));
+        let is_legacy = owner.era() == Era::Legacy;
+        let side = Side { owner: Arc::clone(&owner), busy: true, serving, dedicated: true };
+        held.kind = Kind::Side(side);
+        if let Some(principal) = principal {
+            return self.principal_given_away(principal, others);
+        }
+        // A request without a session has nothing to go on with when it has been answered.
+        if held.is_ready() && is_legacy {
             owner.set_own(Some(held.instance.inbox.clone()));
         }
         let lives = held.lives();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use standpipe_core::connection::{Input, Session, inbox};
+use standpipe_core::id::Principal;
 use standpipe_core::mux::{Mux, MuxSettings, Role};
 use standpipe_core::service::Interactive;
 use tokio::sync::watch;
@@ -28,6 +29,8 @@ pub(super) struct Held {
     pub(super) life: Option<Living>,
     /// Inputs that wait until it serves.
     pub(super) waiting: Vec<Input>,
+    /// Another child is to follow the one that is ending.
+    pub(super) again: bool,
     pub(super) made: Instant,
     pub(super) probes: Probes,
     /// When it last became ready or was given something: what its task knows of that comes later.
@@ -40,7 +43,9 @@ pub(super) enum Kind {
     Main,
     /// One session from its beginning to its end.
     Own(Arc<Session>),
-    /// One session's calls that ask questions.
+    /// One principal's modern requests, where sessions have a process each.
+    Principal(Principal),
+    /// One session's, or one principal's, calls that ask questions.
     Side(Side),
 }
 
@@ -112,7 +117,7 @@ impl Held {
     /// Its counters, for the status.
     pub(super) fn gauge(&self) -> Gauge {
         let counts_sessions = match &self.kind {
-            Kind::Main | Kind::Own(_) => true,
+            Kind::Main | Kind::Own(_) | Kind::Principal(_) => true,
             Kind::Side(side) => side.is_dedicated(),
         };
         Gauge { activity: Arc::clone(&self.instance.activity), made: self.made, counts_sessions }
@@ -160,7 +165,7 @@ impl Supervisor {
             control,
             activity: Arc::clone(&activity),
             made,
-            hands_back: matches!(kind, Kind::Main),
+            hands_back: matches!(kind, Kind::Main | Kind::Principal(_)),
             reports: self.report_to.clone(),
             metrics: Arc::clone(&self.setup.metrics),
             child: None,
@@ -172,6 +177,7 @@ impl Supervisor {
             kind,
             life: None,
             waiting: Vec::new(),
+            again: false,
             made,
             probes: Probes::default(),
             touched: made,

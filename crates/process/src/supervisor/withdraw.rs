@@ -24,6 +24,7 @@ impl Supervisor {
             {
                 self.cancel(key, &session, &notification);
             }
+            other if self.front.is_some() => self.arrived(other),
             other => self.send_to_main(other),
         }
     }
@@ -72,7 +73,7 @@ impl Supervisor {
         });
         let (key, call) = found?;
         // A side process that is being started for this call takes another one now.
-        self.side_is_free(key);
+        self.side_is_free(key, false);
         Some(call)
     }
 }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::io::{duplex, empty};
+use tokio::io::{DuplexStream, duplex, empty};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,10 +16,18 @@ use tokio::time::{Instant, sleep, timeout};
 use part::Part;
 
 use crate::exit::Exit;
+use crate::instance::Inlet;
 use crate::launch::{LaunchError, LaunchFault, LaunchSpec};
 use crate::life::{Later, Launcher, Newborn, Running};
 use crate::terminate::{StopLadder, StopStep, Termination};
 use crate::usage::Usage;
+
+impl Inlet for DuplexStream {
+    /// A fake reads whatever it is sent before it does anything else.
+    fn was_read(&self) -> bool {
+        true
+    }
+}
 
 /// What a pipe holds.
 const PIPE: usize = 64 << 10;
