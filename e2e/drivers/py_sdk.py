@@ -85,6 +85,8 @@ async def connect(stack: AsyncExitStack, transport: Any, answers: Answers, era: 
     }
     if IS_VERSION_2 and era == "modern":
         client = await stack.enter_async_context(Client(transport, mode="auto", cache=None, **callbacks))
+        if client.protocol_version != "2026-07-28":
+            raise RuntimeError(f"{client.protocol_version} was found, not 2026-07-28")
         # There is no handshake to record: this is what the client has made of `server/discover`.
         found = {
             "protocolVersion": client.protocol_version,

@@ -84,6 +84,9 @@ def _common(step: Outcome) -> Any:
     if step.name == "initialize":
         return _server(result)
     result = {name: value for name, value in result.items() if name not in ADDED}
+    if step.name == "tools":
+        # How a tool takes part in tasks, which are another thing in each era: one SDK drops it with them.
+        result["tools"] = [{name: value for name, value in tool.items() if name != "execution"} for tool in result["tools"]]
     if "_meta" in result:
         result["_meta"] = {name: value for name, value in result["_meta"].items() if name != SERVER_INFO}
         if not result["_meta"]:
