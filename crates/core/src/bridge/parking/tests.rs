@@ -1,4 +1,5 @@
 //! Parking and finding again, by plain calls.
 
 mod asking;
+mod histories;
 mod states;
