@@ -60,7 +60,7 @@ impl Failure {
     }
 }
 
-fn stream() -> (Outlet, Intake) {
+pub(crate) fn stream() -> (Outlet, Intake) {
     outlet(OutletLimits::new(Budget::new(64 << 20)))
 }
 
@@ -166,6 +166,10 @@ impl Client {
 }
 
 impl Call {
+    pub(crate) fn new(session: Arc<Session>, intake: Intake, outlet: Outlet) -> Self {
+        Self { session, intake, outlet }
+    }
+
     pub(crate) async fn answer(&mut self) -> Answer {
         loop {
             if let Message::Response(response) = self.next().await? {

@@ -7,6 +7,7 @@
 mod client;
 mod describing;
 mod dying;
+mod principals;
 mod probing;
 mod roots;
 mod sessions;
