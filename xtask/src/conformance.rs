@@ -171,7 +171,7 @@ fn judge(built: &Built, pass: Pass) -> anyhow::Result<Outcome> {
 fn start_standpipe(built: &Built, pass: Pass) -> anyhow::Result<(Child, Receiver<String>)> {
     let mut command = Command::new(&built.standpipe);
     command
-        .args(["run", "--listen", "127.0.0.1:0", "--sharing", pass.mode, "--"])
+        .args(["run", "--listen", "127.0.0.1:0", "--log", "warn", "--sharing", pass.mode, "--"])
         .arg(&built.fixture)
         .args(["--era", pass.child]);
     let mut child = command
