@@ -94,8 +94,13 @@ async fn notify(
         .as_ref()
         .filter(|_| &*notification.method == method::CANCELLED)
         .and_then(standpipe_core::message::Params::request_id);
-    inbox_of(connection, &session)
-        .await
+    let inbox = if withdrawn.is_some() {
+        let gone = || session.gate().fault(FaultKind::SessionOver);
+        reach(connection, session.inbox_of_calls(), gone).await
+    } else {
+        inbox_of(connection, &session).await
+    };
+    inbox
         .and_then(|inbox| {
             let message = Message::Notification(notification);
             inbox.send(&session, message, &connection.outlet, Some(permit))

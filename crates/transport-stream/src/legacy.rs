@@ -158,7 +158,12 @@ async fn accept(
     match message {
         Message::Response(answer) => answer_question(&record, answer, Some(permit))?,
         other => {
-            let inbox = session.inbox().await.map_err(Refusal::Fault)?;
+            let way_in = if is_cancellation(&other) {
+                session.inbox_of_calls().await
+            } else {
+                session.inbox().await
+            };
+            let inbox = way_in.map_err(Refusal::Fault)?;
             inbox.send(session, other, session.outlet(), Some(permit)).map_err(Refusal::Fault)?;
         }
     }
@@ -261,6 +266,10 @@ fn is_primed(record: &Record) -> bool {
 
 fn names_nothing(headers: &HeaderMap) -> bool {
     matches!(headers::session(headers), Ok(Named::Nothing))
+}
+
+fn is_cancellation(message: &Message) -> bool {
+    matches!(message, Message::Notification(told) if &*told.method == method::CANCELLED)
 }
 
 fn is_initialize(message: &Message) -> bool {

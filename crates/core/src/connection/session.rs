@@ -141,6 +141,18 @@ impl Session {
         }
     }
 
+    /// The way to whatever serves the calls that are open: that of [`inbox`](Self::inbox), or where
+    /// the service refuses what is new, the instance that the session has been with. This is the way
+    /// of a cancellation, without which a service that was replaced waits for a call that nobody
+    /// wants any more.
+    ///
+    /// # Errors
+    /// When the session is over, or no instance knows it.
+    pub async fn inbox_of_calls(&self) -> Result<Inbox, Fault> {
+        let way_in = self.inbox().await;
+        way_in.or_else(|refused| self.facts().seen_by.first().cloned().ok_or(refused))
+    }
+
     /// The client has opened a stream; to be matched by [`stream_closed`](Self::stream_closed).
     pub fn stream_opened(&self) {
         self.streams.fetch_add(1, Ordering::Relaxed);

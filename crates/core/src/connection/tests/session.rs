@@ -34,6 +34,22 @@ async fn every_instance_that_knows_a_session_is_told_of_its_end_once() {
     assert!(third_child.try_next().is_none());
 }
 
+#[tokio::test]
+async fn a_call_can_be_cancelled_where_new_ones_are_refused() {
+    let (gate, keeper) = super::super::gate(&"demo".into(), settings());
+    let session = session_of(gate);
+    let (instance, _child) = instance();
+    keeper.set(GateState::Open(instance.clone()));
+    assert!(session.inbox_of_calls().await.unwrap().same_as(&instance));
+    keeper.set(GateState::Refusing { why: FaultKind::Removed, until: None });
+    assert_eq!(session.inbox_of_calls().await.unwrap_err().kind, FaultKind::Removed);
+    session.seen_by(&instance);
+    assert_eq!(session.inbox().await.unwrap_err().kind, FaultKind::Removed);
+    assert!(session.inbox_of_calls().await.unwrap().same_as(&instance));
+    session.end();
+    assert_eq!(session.inbox_of_calls().await.unwrap_err().kind, FaultKind::SessionOver);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_session_wakes_its_own_stream() {
     let (gate, _) = super::super::gate(&"demo".into(), settings());
