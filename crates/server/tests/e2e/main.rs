@@ -10,6 +10,7 @@ mod death;
 mod isolation;
 mod limits;
 mod metrics;
+mod modern;
 mod nasty;
 mod rmcp;
 mod support;
