@@ -31,7 +31,7 @@ pub use entry::{LimitsEntry, ProbeEntry, RestartEntry, ServerEntry, Size};
 pub use error::ControlError;
 pub use problem::{Problem, ProblemError};
 pub use socket::{SocketError, SocketFault};
+pub use view::{EnforcementView, LimitsView, SourceView, StateView};
 pub use view::{
     LastExitView, LogLineView, LogPage, Paths, PhaseView, Server, ServerList, ServerSummary,
 };
-pub use view::{SourceView, StateView};

@@ -34,78 +34,78 @@ pub struct ServerEntry {
     #[schema(value_type = BTreeMap<String, String>)]
     pub env: BTreeMap<String, String>,
     /// Its working directory; Standpipe's own where there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, nullable = false)]
     pub cwd: Option<String>,
     /// `persistent`: kept running. `one_shot`: started by a request, stopped when idle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = lifecycle)]
     pub lifecycle: Option<Lifecycle>,
     /// `shared`: one process for all clients. `session`: one for each client session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = sharing)]
     pub sharing: Option<Sharing>,
     /// How the process is opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = era)]
     pub era: Option<EraChoice>,
     /// Whether the process may ask its clients.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = interactive)]
     pub interactive: Option<Interactive>,
     /// From launch to the end of the handshake.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = duration)]
     pub start_timeout: Option<String>,
     /// Longest wait for an answer or progress.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = duration)]
     pub request_timeout: Option<String>,
     /// Longest wait for an answer, whatever progress is reported.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = duration)]
     pub request_timeout_max: Option<String>,
     /// For a client to answer the process's question.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = duration)]
     pub question_timeout: Option<String>,
     /// Stop a process that nobody used for so long, or `never`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = patience)]
     pub idle_timeout: Option<String>,
     /// The largest message, either way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = size)]
     pub max_message_bytes: Option<Size>,
     /// Messages that may wait for one process.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = size)]
     pub input_queue_bytes: Option<Size>,
     /// Processes at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 100_000)]
     pub max_instances: Option<usize>,
     /// Further processes for calls that may ask questions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0, maximum = 100_000)]
     pub side_processes: Option<usize>,
     /// When a process that nobody uses is asked whether it still answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub probe: Option<ProbeEntry>,
     /// When a process that died is started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub restart: Option<RestartEntry>,
     /// What each process may use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub limits: Option<LimitsEntry>,
 }
 
 /// When a process that nobody uses is asked whether it still answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ProbeEntry {
     /// How often, or `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ pub struct ProbeEntry {
 
 /// When a process that died is started again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RestartEntry {
     /// Least time between one restart and the next.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +154,7 @@ pub struct RestartEntry {
 /// What each process may use of the machine; `inherited` leaves a bound as it was when Standpipe
 /// started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct LimitsEntry {
     /// Private writable memory.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use standpipe_core::service::ServiceId;
-use standpipe_core::status::{LastExit, Phase, ServiceStatus, State};
+use standpipe_core::status::{Enforcement, LastExit, LimitsInForce, Phase, ServiceStatus, State};
 use standpipe_process::{ConfigSource, LogLine, Service};
 use utoipa::ToSchema;
 
@@ -54,6 +54,10 @@ pub struct ServerSummary {
     pub probe_failures: u32,
     /// Restarts after an end that nobody asked for.
     pub restarts: u64,
+    /// What keeps the limits of the process that was started last, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub limits: Option<LimitsView>,
     /// How the last process ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -127,6 +131,37 @@ pub enum PhaseView {
     CrashLoop,
 }
 
+/// What keeps each limit of a process.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LimitsView {
+    /// Memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub memory: Option<EnforcementView>,
+    /// Processor time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cpu: Option<EnforcementView>,
+    /// File descriptors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub open_files: Option<EnforcementView>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub processes: Option<EnforcementView>,
+}
+
+/// What keeps a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnforcementView {
+    /// A resource limit of the process, which each of its descendants has for itself.
+    Rlimit,
+    /// A control group, which holds the process and all its descendants together.
+    Cgroup,
+}
+
 /// How a process ended, or could not begin.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LastExitView {
@@ -191,6 +226,7 @@ impl ServerSummary {
             last_accessed: status.last_accessed.map(|at| at.to_string()),
             probe_failures: status.probe_failures,
             restarts: status.restarts,
+            limits: (!status.limits.is_empty()).then(|| status.limits.into()),
             last_exit: status.last_exit.map(LastExitView::from),
         }
     }
@@ -199,6 +235,28 @@ impl ServerSummary {
 impl Paths {
     pub(super) fn of(id: &ServiceId) -> Self {
         Self { streamable_http: format!("/servers/{id}/mcp"), sse: format!("/servers/{id}/sse") }
+    }
+}
+
+impl From<LimitsInForce> for LimitsView {
+    fn from(limits: LimitsInForce) -> Self {
+        let LimitsInForce { memory, cpu, open_files, processes } = limits;
+        let view = |kept: Option<Enforcement>| kept.map(EnforcementView::from);
+        Self {
+            memory: view(memory),
+            cpu: view(cpu),
+            open_files: view(open_files),
+            processes: view(processes),
+        }
+    }
+}
+
+impl From<Enforcement> for EnforcementView {
+    fn from(enforcement: Enforcement) -> Self {
+        match enforcement {
+            Enforcement::Rlimit => Self::Rlimit,
+            Enforcement::Cgroup => Self::Cgroup,
+        }
     }
 }
 
