@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ pub enum SocketFault {
     /// No file can have this path.
     #[error("the path has no name at its end")]
     Path,
+    /// A socket there could not be connected to.
+    #[error("the path is longer than the system allows for sockets, which is about 100 bytes")]
+    TooLong(#[source] io::Error),
     /// Its folder is not there and cannot be made.
     #[error("its folder cannot be made")]
     Folder(#[source] io::Error),
@@ -115,6 +119,8 @@ async fn make(path: &Path) -> Result<(UnixListener, SocketFile), SocketFault> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    // A socket can be moved to where nobody could call it.
+    SocketAddr::from_pathname(path).map_err(SocketFault::TooLong)?;
     make_folder(folder).map_err(SocketFault::Folder)?;
     // Two that start at the same time must not take each other's socket for one left behind.
     let _locked = lock(folder).await?;

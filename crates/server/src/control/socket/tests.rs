@@ -95,7 +95,11 @@ async fn of_many_that_start_at_once_one_gets_it() {
 #[tokio::test]
 async fn a_path_that_is_too_long_is_said_to_be() {
     let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("x".repeat(120)).join("s");
-    let error = listen(&path).await.unwrap_err();
-    assert!(matches!(error.fault, SocketFault::Bind(_)), "{error}");
+    for path in
+        [scratch.path().join("x".repeat(120)), scratch.path().join("x".repeat(120)).join("s")]
+    {
+        let error = listen(&path).await.unwrap_err();
+        assert!(matches!(error.fault, SocketFault::TooLong(_)), "{error}");
+    }
+    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0, "nothing was made");
 }
