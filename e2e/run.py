@@ -2,7 +2,7 @@
 """Runs end-to-end suites: `run.py [--server NAME]… [--client NAME]… SUITE…`.
 
 Prints `ok NAME` and `not ok NAME: why`, one line per case, and exits 1 when any failed. Suites:
-differential, interactive, crossed, compatibility; `determinism` holds each conversation twice directly on stdio.
+differential, interactive, crossed, compatibility, control; `determinism` holds each conversation twice directly on stdio.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from standpipe_e2e import compatibility, crossed, differential, interactive  # noqa: E402
+from standpipe_e2e import compatibility, control, crossed, differential, interactive  # noqa: E402
 from standpipe_e2e.environment import MissingSetting, clear_scratch  # noqa: E402
 from standpipe_e2e.tap import Tap  # noqa: E402
 
@@ -22,6 +22,7 @@ SUITES = {
     "interactive": interactive.run,
     "crossed": crossed.run,
     "compatibility": compatibility.run,
+    "control": control.run,
     "determinism": lambda tap, s, c: differential.run(tap, s, c, direct_only=True),
 }
 

@@ -52,6 +52,10 @@ def python(major: int) -> Path:
     return _path(f"PY{major}", f"the python of a virtual environment with `mcp` {major}.x")
 
 
+def python_api() -> Path:
+    return _path("PYAPI", "the python of a virtual environment with schemathesis and openapi-spec-validator")
+
+
 def python_servers() -> Path:
     return _path("PYSRV", "the bin folder of the virtual environment with mcp-server-time and mcp-server-git")
 

@@ -20,9 +20,9 @@ use crate::workspace;
 
 /// The Python environments: folder below `target/e2e`, and its list of packages below
 /// `e2e/requirements`. Two because one environment holds one `mcp`; a third because the servers
-/// bring their own.
+/// bring their own; a fourth for what reads descriptions of APIs.
 const ENVIRONMENTS: &[(&str, &str)] =
-    &[("py1", "py1.txt"), ("py2", "py2.txt"), ("pysrv", "pysrv.txt")];
+    &[("py1", "py1.txt"), ("py2", "py2.txt"), ("pysrv", "pysrv.txt"), ("pyapi", "pyapi.txt")];
 
 /// The oldest Python that the suites and every pinned package support.
 const PYTHON: (u32, u32) = (3, 11);

@@ -46,6 +46,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "interactive", run: Run::Script },
     Suite { name: "crossed", run: Run::Script },
     Suite { name: "compatibility", run: Run::Script },
+    Suite { name: "control", run: Run::Script },
     Suite { name: "soak", run: Run::Soak },
 ];
 
@@ -162,6 +163,7 @@ fn script(name: &str, built: &Built, tally: &mut Tally) -> anyhow::Result<()> {
         .env("E2E_DIR", workspace::e2e_dir())
         .env("PY1", install::programs("py1").join("python"))
         .env("PY2", install::programs("py2").join("python"))
+        .env("PYAPI", install::programs("pyapi").join("python"))
         .env("PYSRV", install::programs("pysrv"))
         .env("PYTHONUNBUFFERED", "1");
     let before = tally.failed();

@@ -57,9 +57,11 @@ impl Standpipe {
     fn start_in(folder: TempDir, line: &mut Command) -> Self {
         let log =
             File::create(folder.path().join("log")).expect("the scratch folder can be written to");
+        // Where a control socket is made unless configured: not where a real one may be.
+        if !line.get_envs().any(|(name, _)| name == "XDG_RUNTIME_DIR") {
+            line.env("XDG_RUNTIME_DIR", folder.path());
+        }
         let mut child = line
-            // Where a control socket is made unless configured: not where a real one may be.
-            .env("XDG_RUNTIME_DIR", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
