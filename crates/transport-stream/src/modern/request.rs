@@ -31,6 +31,10 @@ use crate::transport::{Route, StreamTransport};
 /// An answer that takes longer than this comes on an event stream, which can be kept alive.
 const PLAIN_WITHIN: Duration = Duration::from_secs(1);
 
+/// The same for requests that do no work of their own. They are answered soon, or with an error that
+/// has a status of its own: an event stream has none but 200.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(10);
+
 /// Serves one request.
 ///
 /// # Errors
@@ -43,6 +47,9 @@ pub(super) async fn serve(
     permit: Permit,
 ) -> Result<Response<StreamBody>, Refusal> {
     let in_flight = route.metrics.in_flight(Wire::StreamModern);
+    let works =
+        method::may_ask(&request.method) || &*request.method == method::SUBSCRIPTIONS_LISTEN;
+    let plain_within = if works { PLAIN_WITHIN } else { LOOKED_UP_WITHIN };
     let call = match begin(transport, route, headers, request, permit).await {
         Ok(Begun::Fresh { facts, session, intake, prefilled }) => {
             Call::fresh(facts, session, intake, prefilled, in_flight)
@@ -55,7 +62,7 @@ pub(super) async fn serve(
         }
         Err(refusal) => return Err(counted(refusal, in_flight)),
     };
-    Ok(answer(transport, call).await)
+    Ok(answer(transport, call, plain_within).await)
 }
 
 fn counted(refusal: Refusal, in_flight: InFlight) -> Refusal {
@@ -64,8 +71,12 @@ fn counted(refusal: Refusal, in_flight: InFlight) -> Refusal {
 }
 
 /// Waits for the answer, or for the reason to open a stream.
-async fn answer(transport: &StreamTransport, mut call: Call) -> Response<StreamBody> {
-    let first = timeout(PLAIN_WITHIN, poll_fn(|cx| call.poll_next(cx))).await;
+async fn answer(
+    transport: &StreamTransport,
+    mut call: Call,
+    plain_within: Duration,
+) -> Response<StreamBody> {
+    let first = timeout(plain_within, poll_fn(|cx| call.poll_next(cx))).await;
     let first = match first {
         Ok(Some(delivery)) if delivery.last => return plain(delivery),
         Ok(first) => first,

@@ -115,6 +115,20 @@ async fn a_slow_answer_is_kept_alive_on_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_does_no_work_keeps_its_status_when_it_is_slow() {
+    let mut world = World::new();
+    let (pending, asked) = world.begin(&Post::new("x/unknown", "")).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    asked.fail(r#"{"code":-32601,"message":"m"}"#);
+    assert_eq!(seen(pending.response().await).await.summary(), "404 -32601 7");
+
+    let began = Instant::now();
+    let (pending, _asked) = world.begin(&Post::new("x/unknown", "")).await;
+    assert_eq!(pending.response().await.headers()["content-type"], "text/event-stream");
+    assert_eq!(began.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_cancels() {
     let mut world = World::new();
     // Before there is a response.
