@@ -2,6 +2,7 @@
 //! that says whose it is; whatever happens, a question reaches its own caller alone, and nothing is
 //! left when everybody has gone.
 
+mod child;
 mod world;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::child::Asked;
 use super::{Event, Retry};
 use crate::bridge::parking::{Binding, Digester, InputResponses, Parking, Questions, StateError};
 use crate::budget::Budget;
@@ -24,8 +25,6 @@ use crate::protocol::{ClientCapabilities, ProtocolVersion, method};
 use crate::service::EraChoice;
 
 const QUESTION_TIMEOUT: Duration = Duration::from_mins(3);
-
-const SERVER: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}},"serverInfo":{"name":"s","version":"1"}}"#;
 
 /// A call while a client waits for it, or while it is parked.
 #[derive(Debug)]
@@ -44,20 +43,13 @@ struct Round {
     asked: Vec<String>,
 }
 
-/// What the child knows of a question of its own.
-struct Asked {
-    tag: String,
-    withdrawn: bool,
-    answers: usize,
-}
-
 pub(super) struct World {
     gate: Gate,
     _keeper: GateKeeper,
-    mux: Mux,
+    pub(super) mux: Mux,
     inbox: Inbox,
     deliveries: Deliveries,
-    now: Instant,
+    pub(super) now: Instant,
     held: Budget,
     digester: Digester,
     parking: Parking<Call>,
@@ -66,9 +58,9 @@ pub(super) struct World {
     rounds: Vec<Round>,
     sessions: Vec<Arc<Session>>,
     /// The child's open calls: its id, and whose it is.
-    works: Vec<(u64, String)>,
-    asked: HashMap<u64, Asked>,
-    nonce: usize,
+    pub(super) works: Vec<(u64, String)>,
+    pub(super) asked: HashMap<u64, Asked>,
+    pub(super) nonce: usize,
 }
 
 impl World {
@@ -133,15 +125,6 @@ impl World {
         self.look();
     }
 
-    fn start(&mut self) {
-        self.mux.child_started(self.now);
-        let opened = self.lines();
-        let id = json(&opened[0])["id"].as_u64().expect("a number of ours");
-        self.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{SERVER}}}"#));
-        assert!(self.mux.is_ready());
-        self.read();
-    }
-
     fn session(&mut self, capable: bool) -> (Arc<Session>, crate::connection::Outlet, Intake) {
         let capabilities = ClientCapabilities { elicitation: capable, ..Default::default() };
         let profile = SessionProfile::new(ProtocolVersion::V2026_07_28, capabilities);
@@ -179,76 +162,6 @@ impl World {
             let call = self.running.swap_remove(which % self.running.len());
             call.session.end();
         }
-    }
-
-    fn read(&mut self) {
-        for line in self.lines() {
-            let message = json(&line);
-            match (message["method"].as_str(), message["id"].as_u64()) {
-                (Some("tools/call"), Some(id)) => {
-                    let tag = message["params"]["arguments"]["tag"].as_str().expect("a tag");
-                    self.works.push((id, tag.to_owned()));
-                }
-                (Some("notifications/cancelled"), _) => {
-                    let id = message["params"]["requestId"].as_u64();
-                    self.works.retain(|(work, _)| Some(*work) != id);
-                }
-                (Some(_), Some(id)) => {
-                    self.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
-                }
-                (Some(_), None) => {}
-                (None, id) => self.answered(id.expect("one of the child's"), &message),
-            }
-        }
-    }
-
-    fn answered(&mut self, id: u64, message: &Value) {
-        let asked = self.asked.get_mut(&id).expect("it was asked");
-        asked.answers += 1;
-        assert_eq!(asked.answers, 1, "question {id} was answered again");
-        if let Some(by) = message["result"]["content"]["by"].as_str() {
-            assert_eq!(by, asked.tag, "somebody else has answered");
-        }
-    }
-
-    fn ask(&mut self, which: usize) {
-        self.read();
-        if self.works.is_empty() {
-            return;
-        }
-        let (_, tag) = &self.works[which % self.works.len()];
-        self.nonce += 1;
-        let id = 1_000_000 + self.nonce as u64;
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{"message":"{tag}","requestedSchema":{{}}}}}}"#
-        );
-        self.asked.insert(id, Asked { tag: tag.clone(), withdrawn: false, answers: 0 });
-        self.line(&text);
-    }
-
-    fn withdraw(&mut self, which: usize) {
-        let mut open: Vec<u64> = self
-            .asked
-            .iter()
-            .filter(|(_, asked)| asked.answers == 0 && !asked.withdrawn)
-            .map(|(id, _)| *id)
-            .collect();
-        open.sort_unstable();
-        let Some(id) = open.get(which % open.len().max(1)) else { return };
-        if let Some(asked) = self.asked.get_mut(id) {
-            asked.withdrawn = true;
-        }
-        self.line(&format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
-        ));
-    }
-
-    fn reply(&mut self, which: usize) {
-        if self.works.is_empty() {
-            return;
-        }
-        let (id, tag) = self.works.swap_remove(which % self.works.len());
-        self.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tag":"{tag}"}}}}"#));
     }
 
     fn park(&mut self, which: usize) {
@@ -344,15 +257,6 @@ impl World {
         asked_by.send(session, message, session.outlet(), None).expect("room");
     }
 
-    fn die(&mut self) {
-        self.mux.child_ended(FaultKind::ChildGone("exit status 1".into()));
-        self.works.clear();
-        self.asked.clear();
-        self.pump();
-        self.look();
-        self.start();
-    }
-
     fn pass(&mut self, time: Duration) {
         self.read();
         self.now += time;
@@ -365,7 +269,7 @@ impl World {
     }
 
     /// What a supervisor without a process to spare does.
-    fn pump(&mut self) {
+    pub(super) fn pump(&mut self) {
         while let Some(input) = self.deliveries.try_next() {
             self.mux.client(input, self.now);
         }
@@ -378,7 +282,7 @@ impl World {
     }
 
     /// Reads what came for calls that a client waits for, as their transport does.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let mut at = 0;
         while at < self.running.len() {
             if take_in(&mut self.running[at]) {
@@ -393,11 +297,11 @@ impl World {
         }
     }
 
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.mux.line(&Bytes::copy_from_slice(text.as_bytes()), self.now);
     }
 
-    fn lines(&mut self) -> Vec<String> {
+    pub(super) fn lines(&mut self) -> Vec<String> {
         let mut text = Vec::new();
         while !self.mux.outgoing().is_empty() {
             for chunk in self.mux.outgoing().next_batch().chunks {
@@ -483,6 +387,6 @@ fn poll(
     intake.poll_next(&mut Context::from_waker(Waker::noop()))
 }
 
-fn json(text: &str) -> Value {
+pub(super) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
