@@ -1,9 +1,8 @@
 //! Many modern clients at once on one shared child: those who are asked, and those who never are.
 
-use std::time::Instant;
-
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::client::{Modern, answers_as, text};
 use crate::support::alone;
