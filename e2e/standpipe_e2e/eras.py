@@ -65,8 +65,8 @@ def discovered(steps: list[Outcome]) -> list[Outcome]:
 
 
 def common(steps: list[Outcome]) -> list[Outcome]:
-    """The steps without what only one era has; the order of members is kept, and compared."""
-    return [Outcome(step.name, json.dumps(_common(step), ensure_ascii=False)) for step in steps]
+    """The steps without what only one era has; one SDK's servers order members differently in each, so they are sorted."""
+    return [Outcome(step.name, json.dumps(_common(step), ensure_ascii=False, sort_keys=True)) for step in steps]
 
 
 def _common(step: Outcome) -> Any:
