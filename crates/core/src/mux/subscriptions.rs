@@ -35,6 +35,15 @@ pub(super) struct Watched {
     pub(super) waiting: Vec<Waiting>,
 }
 
+impl Watched {
+    /// Those to whom updates go. Who listens was promised that by a child of before, and need not
+    /// wait for this one's answer.
+    fn hearers(&self) -> impl Iterator<Item = SessionId> {
+        let listening = self.waiting.iter().filter(|waiting| waiting.request.is_none());
+        self.subscribers.iter().copied().chain(listening.map(|waiting| waiting.session.id()))
+    }
+}
+
 impl Mux {
     /// Decides about a `resources/subscribe`: `Some` to forward it (with the URI where the answer
     /// is for others too), `None` when it was answered or waits for another's answer.
@@ -204,10 +213,10 @@ impl Mux {
     /// resource that it is part of (2025-11-25, "Subscriptions").
     pub(super) fn subscribers_of(&self, uri: &str) -> Vec<Arc<Session>> {
         let ids: HashSet<SessionId> = if let Some(watched) = self.resources.get(uri) {
-            watched.subscribers.clone()
+            watched.hearers().collect()
         } else {
             let parts = self.resources.iter().filter(|(watched, _)| is_part_of(uri, watched));
-            parts.flat_map(|(_, watched)| watched.subscribers.iter().copied()).collect()
+            parts.flat_map(|(_, watched)| watched.hearers()).collect()
         };
         let session = |id: &SessionId| {
             let listens = || self.listens.get(id).map(|listen| &listen.session);

@@ -36,6 +36,8 @@ impl Mux {
                 let answer = Message::Response(fault.answer(id));
                 let _gone = reply.answer(answer, Some(fault.clone()));
             }
+            // Those who listen go on to, and ask the next child.
+            None if !self.is_ready() => {}
             None => self.listen_settled(waiting.session.id(), uri, false),
         }
     }
