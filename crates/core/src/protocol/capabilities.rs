@@ -45,6 +45,10 @@ impl ClientCapabilities {
     /// When it is not an object, or its members are not.
     pub fn read(json: &str) -> Result<Self, serde_json::Error> {
         let Declared { sampling, elicitation, roots } = serde_json::from_str(json)?;
+        if !json.trim_start().starts_with('{') {
+            // A list of nothing would do for a struct whose members all have defaults.
+            return Err(serde::de::Error::custom("capabilities are an object"));
+        }
         let url = elicitation.as_ref().is_some_and(|modes| modes.url.is_some());
         // An empty object is what was written before there were two modes, and means the first.
         let form = elicitation.as_ref().is_some_and(|modes| modes.form.is_some() || !url);
