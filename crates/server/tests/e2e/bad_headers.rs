@@ -50,11 +50,26 @@ async fn headers_that_do_not_fit() {
         ("no session", bare(&http), 400, &["mcp-session-id"]),
         (
             "GET without session",
-            http.get(&url).header(ACCEPT, "text/event-stream"),
+            http.get(&url)
+                .header(ACCEPT, "text/event-stream")
+                .header("mcp-protocol-version", "2025-11-25"),
             400,
             &["mcp-session-id"],
         ),
-        ("DELETE without session", http.delete(&url), 400, &["mcp-session-id"]),
+        (
+            "DELETE without session",
+            http.delete(&url).header("mcp-protocol-version", "2025-11-25"),
+            400,
+            &["mcp-session-id"],
+        ),
+        // Who names neither a session nor a revision that has them is told what there is for others.
+        (
+            "GET without anything",
+            http.get(&url).header(ACCEPT, "text/event-stream"),
+            405,
+            &["post"],
+        ),
+        ("DELETE without anything", http.delete(&url), 405, &["post"]),
         ("unknown session", bare(&http).header("mcp-session-id", "nobody"), 404, &["session"]),
         (
             "GET of an unknown session",
