@@ -13,7 +13,7 @@ use crate::calls::{Call, Caller, Kind};
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Wire};
 use crate::modern::Modern;
-use crate::targets::{Target, Targets};
+use crate::targets::{Sort, Target, Targets};
 use crate::verdict::{Breach, Fault, Judged, Verdict};
 use crate::{events, sse, stream};
 
@@ -55,7 +55,7 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     /// No more sessions are begun.
     closing: AtomicBool,
-    /// Sessions may be left behind, for Standpipe to find out.
+    /// Sessions and processes may be left behind, for Standpipe to find out.
     careless: AtomicBool,
 }
 
@@ -73,6 +73,10 @@ impl World {
     /// From now on clients may leave sessions behind, or not any more.
     pub(crate) fn set_careless(&self, careless: bool) {
         self.careless.store(careless, Ordering::Relaxed);
+    }
+
+    fn is_careless(&self) -> bool {
+        self.careless.load(Ordering::Relaxed)
     }
 
     /// Lets clients come for so long, and waits until the last has gone. `first` numbers them, so
@@ -129,7 +133,12 @@ impl World {
         };
         let judged = session.call(&caller.call(Kind::Echo, dice)).await;
         session.close().await?;
-        judged
+        if !target.is_own() || !matches!(judged, Ok(Verdict::Right)) {
+            return judged;
+        }
+        // Those without a session have a process in common, which stays.
+        let url = format!("{}/servers/{}/mcp", self.base, target.name);
+        Modern::new(url, caller.name(), false).call(&caller.call(Kind::Echo, dice)).await
     }
 
     /// Whether no more sessions are begun.
@@ -163,9 +172,12 @@ impl World {
         let mut dice = Dice::of(self.seed, number);
         let mut visits = 0;
         while !self.is_closing() {
-            // Without sessions there is none to have a process of its own.
-            let suits = |target: &Target| wire != Wire::Modern || !target.is_own();
-            let target = self.targets.to_visit(&mut dice, suits);
+            let target = self.targets.to_visit(&mut dice);
+            if wire == Wire::Modern && target.sort == Sort::Asking && !self.is_careless() {
+                // What is asked without a session leaves a process behind, which ends when it has
+                // been idle.
+                continue;
+            }
             let mut caller = Caller::new(format!("c{number}v{visits}"));
             match wire {
                 Wire::Stream => self.stream_visit(target, &mut caller, &mut dice).await,
@@ -178,7 +190,7 @@ impl World {
 
     async fn stream_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
         let url = format!("{}/servers/{}/mcp", self.base, target.name);
-        let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
+        let asks = target.sort == Sort::Asking && dice.percent(40);
         let made = self.made();
         let visit = Visit { wire: Wire::Stream, target, opened: made.began };
         let opened = stream::Session::open(url, caller.name(), asks).await;
@@ -213,7 +225,7 @@ impl World {
             }
             self.pause(target, later, dice).await;
         }
-        if !(self.careless.load(Ordering::Relaxed) && dice.percent(15)) {
+        if !(self.is_careless() && dice.percent(15)) {
             let made = self.made();
             if let Err(fault) = session.close().await {
                 self.enter(&visit, Kind::Open, made, Err(fault));
@@ -239,7 +251,7 @@ impl World {
 
     async fn sse_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
         let path = format!("/servers/{}/sse", target.name);
-        let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
+        let asks = target.sort == Sort::Asking && dice.percent(40);
         let made = self.made();
         let visit = Visit { wire: Wire::Sse, target, opened: made.began };
         let opened = sse::Session::open(&self.base, &path, caller.name(), asks).await;
@@ -297,7 +309,7 @@ impl World {
     async fn modern_visit(&self, target: &Target, caller: &mut Caller, dice: &mut Dice) {
         let visit = Visit { wire: Wire::Modern, target, opened: self.targets.now() };
         let url = format!("{}/servers/{}/mcp", self.base, target.name);
-        let asks = target.sort == crate::targets::Sort::Asking && dice.percent(40);
+        let asks = target.sort == Sort::Asking && dice.percent(40);
         let client = Modern::new(url, caller.name(), asks);
         for _ in 0..dice.between(1, 20) {
             if self.is_closing() {

@@ -41,8 +41,9 @@ use targets::Targets;
 /// How long clients come before anything is measured: whatever is allocated once is allocated then.
 const WARM_UP: Duration = Duration::from_secs(6);
 
-/// For so long before its end nobody leaves a session behind, so that the end need not be waited for.
-const CAREFUL: Duration = Duration::from_secs(10);
+/// For so long before its end, half of the time at most, nobody leaves a session or a process behind,
+/// so that their ends need not be waited for.
+const CAREFUL: Duration = Duration::from_secs(30);
 
 /// The number of the first client after the warm-up.
 const FIRST_CLIENT: u64 = 1000;
@@ -99,7 +100,7 @@ async fn soak(options: &Options, programs: &Programs, report: &mut Report) -> Re
     let carefully = {
         let world = Arc::clone(&world);
         tokio::spawn(async move {
-            tokio::time::sleep(length.saturating_sub(CAREFUL)).await;
+            tokio::time::sleep(length.saturating_sub(CAREFUL.min(length / 2))).await;
             world.set_careless(false);
         })
     };

@@ -29,7 +29,7 @@ pub(crate) enum Sort {
     Cooling,
     /// The same, and its clients are asked questions.
     Asking,
-    /// A process for each session.
+    /// A process for each session, and one for all who have none.
     Own,
     /// One process for all, started again by nobody but the next request.
     OneShot,
@@ -75,8 +75,8 @@ impl Target {
     /// Processes it has while nobody uses it.
     pub(crate) const fn processes_at_rest(&self) -> u64 {
         match self.sort {
-            Sort::Shared | Sort::Cooling | Sort::Asking => 1,
-            Sort::Own | Sort::OneShot | Sort::Idling => 0,
+            Sort::Shared | Sort::Cooling | Sort::Asking | Sort::Own => 1,
+            Sort::OneShot | Sort::Idling => 0,
         }
     }
 
@@ -146,11 +146,10 @@ impl Targets {
         self.list.iter()
     }
 
-    /// One for a client to visit that `suits` it.
-    pub(crate) fn to_visit(&self, dice: &mut Dice, suits: impl Fn(&Target) -> bool) -> &Target {
+    /// One for a client to visit.
+    pub(crate) fn to_visit(&self, dice: &mut Dice) -> &Target {
         loop {
             match dice.pick(&self.list) {
-                Some(target) if !suits(target) => {}
                 Some(target) if !target.idles() || dice.below(RARELY) == 0 => return target,
                 _ => {}
             }

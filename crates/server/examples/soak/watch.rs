@@ -87,6 +87,7 @@ pub(crate) async fn rest(
 ) -> Result<Held, String> {
     let began = Instant::now();
     let deadline = began + REST_WITHIN;
+    let mut last = "nothing".to_owned();
     loop {
         let scrape = scrape(http, &world.base).await.map_err(|fault| fault.seen)?;
         let held = held(&scrape, pids.inner);
@@ -95,9 +96,11 @@ pub(crate) async fn rest(
             held.descriptors > before.descriptors || held.threads > before.threads
         });
         if restless.is_empty() && !too_much {
-            println!("at rest after {:.1} s", began.elapsed().as_secs_f64());
+            let after = began.elapsed().as_secs_f64();
+            println!("at rest after {after:.1} s; last to come to rest: {last}");
             return Ok(held);
         }
+        last = if restless.is_empty() { format!("{held:?}") } else { restless.join(", ") };
         if Instant::now() > deadline {
             return Err(format!("{restless:?}; held {held:?}, at the start {before:?}"));
         }
