@@ -105,6 +105,8 @@ pub struct Mux {
     level_sent: Option<LogLevel>,
     /// Who wanted the lowest level has gone.
     level_stale: bool,
+    /// The child was told the roots of a client that has no session, and may keep them.
+    knows_roots: bool,
     /// Until when calls of several clients are to be expected at the same time.
     crowded_until: Option<Instant>,
     outgoing: Outgoing,
@@ -156,6 +158,7 @@ impl Mux {
             upstream: upstream::Upstream::default(),
             level_sent: None,
             level_stale: false,
+            knows_roots: false,
             crowded_until: None,
             outgoing: Outgoing::default(),
             notes: Vec::new(),
@@ -169,6 +172,7 @@ impl Mux {
         debug_assert_eq!(self.phase, Phase::Down, "one child at a time");
         self.phase = Phase::Handshake;
         self.level_sent = None;
+        self.knows_roots = false;
         self.begin_handshake(now);
     }
 
@@ -234,9 +238,10 @@ impl Mux {
         self.stage.awaits_discover()
     }
 
-    /// Whether the child may still be at work on a call that was given up.
+    /// Whether the child is not fit for another client's call: it may still be at work on one that was
+    /// given up, or remember a client's roots.
     pub fn is_tainted(&self, now: Instant) -> bool {
-        self.abandoned.is_any(now)
+        self.knows_roots || self.abandoned.is_any(now)
     }
 
     /// Whether the child serves.

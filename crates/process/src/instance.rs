@@ -76,7 +76,7 @@ pub(crate) enum Report {
     RootsGiven { owner: Arc<Session>, others: Vec<Arc<Session>> },
     /// A side process has no call open.
     SideFree {
-        /// It may still be at work on one that was given up, and ask because of it.
+        /// The child is not fit for another client's call.
         tainted: bool,
     },
     /// The one session that the process served is over.

@@ -191,9 +191,10 @@ impl Mux {
         self.unpark(&question.calls, now);
         let roots = &*question.method == method::ROOTS_LIST
             && matches!(response.outcome, Outcome::Result(_))
-            && matches!(question.asker, Asker::Child(_))
-            && matches!(self.role, Role::Main);
-        if roots {
+            && matches!(question.asker, Asker::Child(_));
+        // Of a principal it is not known how many clients it is: the next one has other roots.
+        self.knows_roots |= roots && session.era() == Era::Modern;
+        if roots && matches!(self.role, Role::Main) {
             // Servers keep roots: from here on the process is this client's.
             let others = self.dedicate(session, now);
             self.note(Note::RootsGiven { owner: Arc::clone(session), others });

@@ -78,7 +78,9 @@ impl Mux {
     }
 
     fn request(&mut self, sent: Sent, now: Instant) {
-        if !self.role.serves(&sent.session) {
+        // Each modern request is a client of its own; the roots that the child knows are another's.
+        let roots_of_another = self.knows_roots && sent.session.era() == Era::Modern;
+        if roots_of_another || !self.role.serves(&sent.session) {
             return self.note(Note::Misrouted(sent.into()));
         }
         if self.phase != Phase::Ready {

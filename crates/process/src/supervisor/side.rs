@@ -214,15 +214,16 @@ impl Supervisor {
     }
 
     /// A side process has no call. One that may still be at work on a call that was given up is of
-    /// no use: what it asks next could belong to that one.
+    /// no use: what it asks next could belong to that one. Nor is one that knows the roots of a client,
+    /// unless that client's session owns it.
     pub(super) fn side_is_free(&mut self, key: InstanceKey, tainted: bool) {
         if let Some(held) = self.instances.get_mut(&key)
             && let Kind::Side(side) = &mut held.kind
         {
             side.busy = false;
             side.serving = None;
-            let has_served = side.dedicated && side.owner.era() == Era::Modern;
-            if has_served || (tainted && !side.dedicated) {
+            let is_sessions = side.dedicated && side.owner.era() == Era::Legacy;
+            if (tainted || side.dedicated) && !is_sessions {
                 held.stop(StopReason::Asked(StopLadder::default()));
             }
         }
