@@ -92,14 +92,21 @@ impl Supervisor {
     /// Nothing is left of a principal's process.
     pub(super) fn principal_ended(&mut self, key: InstanceKey) {
         let may_start = self.halt.is_none() && self.refusal.is_none();
+        let fault = self.fault(self.refusal.clone().unwrap_or(FaultKind::Draining));
         let Some(held) = self.instances.get_mut(&key) else {
             return;
         };
         let again = std::mem::take(&mut held.again) || !held.waiting.is_empty();
         if may_start && again {
             self.begin_principal(key);
-        } else if held.waiting.is_empty() && held.activity().sessions() == 0 {
-            self.instances.remove(&key);
+        } else {
+            // Nobody starts it for those that wait.
+            for input in held.waiting.drain(..) {
+                input.refuse(&fault);
+            }
+            if held.activity().sessions() == 0 {
+                self.instances.remove(&key);
+            }
         }
         self.settle_front();
     }

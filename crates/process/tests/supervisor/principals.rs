@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use standpipe_core::connection::{Session, SessionProfile};
+use standpipe_core::fault::FaultKind;
 use standpipe_core::protocol::{ClientCapabilities, ProtocolVersion};
 use standpipe_core::service::{Sharing, Timeouts};
 use standpipe_process::Service;
@@ -90,6 +91,20 @@ async fn many_first_requests_make_one_start() {
     pids.dedup();
     assert_eq!(pids.len(), 1, "{pids:?}");
     assert_eq!(service.status().generation, 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_a_start_is_answered_when_that_is_called_off() {
+    let world = World::new();
+    let service = world.service("/bin/sh", &["-c", "exec sleep 600"], |spec| {
+        spec.sharing = Sharing::Session;
+    });
+    let (_, mut waiting) = begin(&service, SILENT, "echo", "{}").await.unwrap();
+    status_where(&service, |status| status.instances == 1).await;
+    service.restart().await;
+    let why = waiting.answer().await.unwrap_err();
+    assert_eq!(why.kind(), &FaultKind::Draining);
     world.end().await;
 }
 
