@@ -4,6 +4,7 @@
 //! `attribution`), nor how a client is reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -162,12 +163,22 @@ impl Mux {
             token,
             calls: to.calls.clone(),
             outlet: to.outlet.clone(),
-            deadline: after(now, self.settings.question_timeout),
+            deadline: after(now, self.patience_with(&to.session)),
             session: Arc::clone(&to.session),
         };
         self.questions.insert((to.session.id(), number), question);
         self.sweep_by(now);
         true
+    }
+
+    /// How long a client may take to answer. The time of a modern one begins when its call is parked,
+    /// and its transport ends the call with it: were the question given up before, a client in time
+    /// would be told that its answer came late. This is for a transport that forgets.
+    fn patience_with(&self, session: &Session) -> Duration {
+        match session.era() {
+            Era::Legacy => self.settings.question_timeout,
+            Era::Modern => self.settings.question_timeout.saturating_mul(2),
+        }
     }
 
     pub(super) fn answer_child(&mut self, id: Id, outcome: Outcome) {
