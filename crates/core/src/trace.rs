@@ -1,10 +1,10 @@
-//! Following a client's message through the program, where traces are recorded.
+//! Following a client's message through the program: for log lines, and where traces are recorded.
 //!
 //! Owns the words in which a transport and a child's conversation tell how far a message has come,
-//! and the way from whoever works on a message to its trace. Must not know how traces are recorded
-//! or where they are sent: that is behind [`Record`]. It exists because the stages of a call begin
-//! and end in different tasks, and because what reaches the child has to name the trace it belongs
-//! to (2025-11-25, "General fields"; SEP-414). Where no traces are recorded nothing is done.
+//! and the way from whoever works on a message to its record. Must not know how that is kept or where
+//! it is sent: that is behind [`Record`]. It exists because the stages of a call begin and end in
+//! different tasks, and because what reaches the child has to name the trace it belongs to
+//! (2025-11-25, "General fields"; SEP-414). Where no traces are recorded a request is only named.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::message::{Message, Params, RawJson, Response};
 use crate::protocol::ProtocolVersion;
 
 tokio::task_local! {
-    /// The trace of the HTTP request that the current task serves.
+    /// The record of the HTTP request that the current task serves.
     static CURRENT: Trace;
 }
 
@@ -41,17 +41,20 @@ pub struct Carried {
     pub baggage: Option<String>,
 }
 
-/// Records what happens to one message. None of its methods may wait.
+/// Records what happens to one HTTP request and to its message. None of its methods may wait.
 pub trait Record: fmt::Debug + Send + Sync {
     /// Which service it is for.
-    fn service(&self, id: &str);
+    fn service(&self, id: &Arc<str>);
     /// What the message is. Told as soon as that is known, and told again without harm.
     fn message(&self, message: &Message);
-    /// Which session it belongs to, as its client knows it, and at which revision.
-    fn session(&self, id: SessionId, version: ProtocolVersion);
+    /// Which session it belongs to, as its client knows it, and at which revision, once that is
+    /// settled.
+    fn session(&self, id: SessionId, version: Option<ProtocolVersion>);
+    /// What log lines say of the request, member by member.
+    fn name(&self, put: &mut dyn FnMut(&'static str, &str));
     /// The record of a message that is sent on now: this one, or another where this is taken by a
-    /// message of the same HTTP request.
-    fn claim(self: Arc<Self>, message: &Message) -> Arc<dyn Record>;
+    /// message of the same HTTP request; `None` where the message is not traced.
+    fn claim(self: Arc<Self>, message: &Message) -> Option<Arc<dyn Record>>;
     /// A stage begins; the one before has ended.
     fn enter(&self, stage: Stage);
     /// What the child is told, once the message has reached that stage.
@@ -70,24 +73,23 @@ impl Trace {
         Self(Some(record))
     }
 
-    /// The trace of the HTTP request that the current task serves.
-    pub fn current() -> Self {
-        CURRENT.try_with(Clone::clone).unwrap_or_default()
-    }
-
-    /// Runs `future` as part of serving the request that this trace is of.
+    /// Runs `future` as part of serving the request that this is the record of.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
         CURRENT.scope(self, future).await
     }
 
+    /// Does `work` as part of serving the request that this is the record of.
+    pub fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), work)
+    }
+
     /// The trace of a message that is sent on now, on behalf of the current task.
     pub(crate) fn claim(message: &Message) -> Self {
-        match Self::current().0 {
-            Some(record) if !matches!(message, Message::Response(_)) => {
-                Self(Some(record.claim(message)))
-            }
-            _ => Self(None),
+        if matches!(message, Message::Response(_)) {
+            return Self(None);
         }
+        let claimed = |trace: &Self| Arc::clone(trace.0.as_ref()?).claim(message);
+        Self(CURRENT.try_with(claimed).ok().flatten())
     }
 
     /// A stage begins.
@@ -121,23 +123,28 @@ impl Trace {
     }
 }
 
-/// Tells the current request's trace which service it is for.
-pub fn service(id: &str) {
+/// Tells the current request's record which service it is for.
+pub fn service(id: &Arc<str>) {
     tell(|record| record.service(id));
 }
 
-/// Tells the current request's trace what message it carries.
+/// Tells the current request's record what message it carries.
 pub fn message(message: &Message) {
     tell(|record| record.message(message));
 }
 
-/// Tells the current request's trace which session the message belongs to.
-pub fn session(id: SessionId, version: ProtocolVersion) {
+/// Tells the current request's record which session the message belongs to.
+pub fn session(id: SessionId, version: Option<ProtocolVersion>) {
     tell(|record| record.session(id, version));
 }
 
+/// What log lines say of the request that the current task serves, if it serves one.
+pub fn name(put: &mut dyn FnMut(&'static str, &str)) {
+    tell(|record| record.name(put));
+}
+
 fn tell(what: impl FnOnce(&dyn Record)) {
-    // Read in place: this is asked of every request, and mostly nothing is recorded.
+    // Read in place: this is done for every request.
     let _untraced = CURRENT.try_with(|trace| trace.0.as_deref().map(what));
 }
 

@@ -5,7 +5,7 @@
 //! has to happen.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -40,7 +40,9 @@ pub struct Registry {
     run: RunId,
     markers: Arc<Markers>,
     metrics: Arc<Metrics>,
-    runtime: Handle,
+    /// Services are dealt out among these, in turn.
+    runtimes: Vec<Handle>,
+    turn: AtomicUsize,
     tracker: TaskTracker,
     /// Turns `Some` at the shutdown, for services that left the table and are still ending.
     hurry: watch::Sender<Option<Duration>>,
@@ -77,16 +79,21 @@ impl Replacement {
 impl Registry {
     /// An empty table whose services live on `runtime`.
     pub fn new(run: RunId, metrics: Arc<Metrics>, runtime: Handle) -> Self {
-        Self::with_cache(run, metrics, runtime, CacheSettings::default())
+        Self::with_cache(run, metrics, vec![runtime], CacheSettings::default())
     }
 
-    /// The same, with a cache of descriptions that is not the default one.
+    /// The same, with services dealt out among `runtimes`, each of which has all of what belongs to
+    /// its services; and with a cache of descriptions that is not the default one.
+    ///
+    /// # Panics
+    /// When there is no runtime.
     pub fn with_cache(
         run: RunId,
         metrics: Arc<Metrics>,
-        runtime: Handle,
+        runtimes: Vec<Handle>,
         cache: CacheSettings,
     ) -> Self {
+        assert!(!runtimes.is_empty(), "services live on a runtime");
         Self {
             services: DashMap::new(),
             cache: ConfigCache::new(cache, Arc::clone(&metrics)),
@@ -94,7 +101,8 @@ impl Registry {
             run,
             markers: Arc::default(),
             metrics,
-            runtime,
+            runtimes,
+            turn: AtomicUsize::new(0),
             tracker: TaskTracker::new(),
             hurry: watch::Sender::new(None),
         }
@@ -263,7 +271,7 @@ impl Registry {
 
     fn part_from(&self, service: &Service, grace: Duration) {
         let leaving = service.clone().leave(grace, self.hurry.subscribe());
-        self.tracker.spawn_on(leaving, &self.runtime);
+        self.tracker.spawn_on(leaving, self.next_runtime());
     }
 
     fn found(&self, described: Described, processes: u64, journal: Arc<Journal>) -> Service {
@@ -310,8 +318,13 @@ impl Registry {
             rests,
             tracker: self.tracker.clone(),
         };
-        self.tracker.spawn_on(Supervisor::new(setup).run(), &self.runtime);
+        self.tracker.spawn_on(Supervisor::new(setup).run(), self.next_runtime());
         Service::new(shared)
+    }
+
+    fn next_runtime(&self) -> &Handle {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.runtimes[turn % self.runtimes.len()]
     }
 }
 

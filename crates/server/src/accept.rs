@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use bytes::Bytes;
 pub(crate) use connection::serve as serve_connection;
 use descriptors::{Reserve, is_exhaustion};
 pub use descriptors::{connections_that_fit, raise_descriptor_limit};
@@ -77,10 +77,12 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl Acceptor {
     /// Accepts until `closing` is cancelled. Connections outlive the loop.
-    pub async fn run<H, F>(self, listener: TcpListener, handler: H)
+    pub async fn run<H, F, B>(self, listener: TcpListener, handler: H)
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
     {
         let mut reserve = Reserve::new();
         let refuser = Refuser::new(self.connections.clone(), self.closing.clone());

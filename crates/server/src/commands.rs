@@ -18,6 +18,7 @@ use crate::config::{self, ConfigError, FlagLayer, Layers, Reading, Settings};
 use crate::control::OpenError;
 use crate::control::commands::{self as control_commands, ServersError};
 use crate::reload::Origin;
+use crate::runtimes::{Runtimes, threads_by_default};
 use crate::serve::ServeError;
 use crate::{demo, serve, telemetry};
 
@@ -107,17 +108,15 @@ fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) 
     if services.is_empty() {
         tracing::warn!("the configuration names no service under `mcpServers`");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("standpipe")
-        .build()
-        .context("cannot start the runtime")
+    let runtimes = Runtimes::start(settings.threads.unwrap_or_else(threads_by_default))
+        .context("cannot start the runtimes")
         .map_err(Failure::Other)?;
     let traces = telemetry.traces.clone();
-    let serving = serve::serve(settings, services, at_once, origin, watchdog, traces);
-    let served = runtime.block_on(serving);
+    let handles = runtimes.handles();
+    let serving = serve::serve(settings, services, at_once, origin, watchdog, handles, traces);
+    let served = runtimes.block_on(serving);
     // What is left after a second signal is not waited for; the watchdog clears it away.
-    runtime.shutdown_background();
+    runtimes.end();
     if matches!(served, Err(ServeError::Interrupted { .. })) {
         telemetry.forget_traces();
     }

@@ -27,6 +27,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,6 +68,9 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Largest number of connections that can be configured; the operating system ends sooner.
 const MAX_CONNECTIONS: usize = 10_000_000;
 
+/// More threads than this are a mistake in writing.
+const MAX_THREADS: usize = 256;
+
 /// More descriptions than this are a mistake in writing.
 const MAX_CACHE_ENTRIES: usize = 10_000_000;
 
@@ -89,6 +93,8 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// Connections that may be open at once.
     pub max_connections: usize,
+    /// Threads that serve; `None`: what suits the machine.
+    pub threads: Option<NonZeroUsize>,
     /// Bytes that request bodies of the whole process may hold.
     pub body_budget_bytes: usize,
     /// Which control groups children are put into.
@@ -206,6 +212,7 @@ fn read(reader: &Reader<'_>, dict: &Dict, services: bool, ignored: Vec<String>) 
             .count("max_connections", MAX_CONNECTIONS)
             .unwrap_or(DEFAULT_MAX_CONNECTIONS)
             .max(1),
+        threads: top.read("threads", threads).flatten(),
         body_budget_bytes: top.size("body_budget_bytes").unwrap_or(DEFAULT_BODY_BUDGET),
         cgroup: limits::control_groups(&top),
         control,
@@ -225,6 +232,13 @@ fn cache_settings(section: &Section<'_>) -> CacheSettings {
         ttl: section.duration("ttl").unwrap_or(default.ttl),
         entries: entries.unwrap_or(default.entries),
     }
+}
+
+fn threads(value: &Value) -> Result<Option<NonZeroUsize>, Fault> {
+    if value.as_str() == Some("auto") {
+        return Ok(None);
+    }
+    Ok(NonZeroUsize::new(Section::count_of(value, MAX_THREADS)?.max(1)))
 }
 
 fn address(section: &Section<'_>) -> Option<SocketAddr> {

@@ -167,8 +167,13 @@ impl RequestId {
         };
         let given = headers.get(REQUEST_ID).filter(usable).cloned();
         Self(given.unwrap_or_else(|| {
-            HeaderValue::try_from(format!("{:016x}", fresh()))
-                .expect("hexadecimal digits are a header value")
+            let mut digits = [0_u8; 16];
+            let number = fresh();
+            for (digit, shift) in digits.iter_mut().zip((0..64).step_by(4).rev()) {
+                let value = u8::try_from(number >> shift & 0xf).expect("four bits fit");
+                *digit = b"0123456789abcdef"[usize::from(value)];
+            }
+            HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header value")
         }))
     }
 

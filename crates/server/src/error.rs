@@ -7,7 +7,6 @@
 mod peek;
 
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 pub use peek::peek_id;
@@ -50,7 +49,7 @@ pub enum AppError {
     BadServiceId(#[from] ServiceIdError),
     /// A path that is not text.
     #[error("not a service id: the path is not valid UTF-8 text")]
-    BadPath(#[from] PathRejection),
+    BadPath,
     /// A name that nobody configured.
     #[error("there is no service `{id}`; /readyz lists those there are")]
     UnknownService {
@@ -83,7 +82,7 @@ impl AppError {
             Self::HostMissing | Self::HostRepeated | Self::HostForbidden { .. } => Refusal::Host,
             Self::OriginForbidden { .. } => Refusal::Origin,
             Self::ConfigHeader { .. } => Refusal::ConfigHeader,
-            Self::BadServiceId(_) | Self::BadPath(_) => Refusal::BadServiceId,
+            Self::BadServiceId(_) | Self::BadPath => Refusal::BadServiceId,
             Self::UnknownService { .. } | Self::NoOnlyService => Refusal::UnknownService,
             Self::UnknownPath | Self::Method { .. } => Refusal::UnknownPath,
             Self::Draining => Refusal::Draining,
@@ -93,7 +92,7 @@ impl AppError {
     /// The HTTP status.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::HostMissing | Self::HostRepeated | Self::BadServiceId(_) | Self::BadPath(_) => {
+            Self::HostMissing | Self::HostRepeated | Self::BadServiceId(_) | Self::BadPath => {
                 StatusCode::BAD_REQUEST
             }
             Self::HostForbidden { .. }
@@ -116,7 +115,7 @@ impl AppError {
             Self::HostMissing
             | Self::HostRepeated
             | Self::BadServiceId(_)
-            | Self::BadPath(_)
+            | Self::BadPath
             | Self::UnknownService { .. }
             | Self::NoOnlyService
             | Self::UnknownPath

@@ -32,9 +32,9 @@ pub(crate) struct Lingering<B: Body<Data = Bytes> + Send + Unpin + 'static> {
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Lingering<B> {
     /// A body whose rest, if it is dropped, is read by one of `tasks`.
-    pub(crate) fn new(body: B, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(body: B, tasks: &TaskTracker) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
-        Self { body, tasks }
+        Self { body, tasks: tasks.clone() }
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     async fn what_is_dropped_is_read_to_its_end() {
         let read = Arc::new(AtomicUsize::new(0));
         let tasks = TaskTracker::new();
-        let mut body = Lingering::new(Frames(Arc::clone(&read)), tasks.clone());
+        let mut body = Lingering::new(Frames(Arc::clone(&read)), &tasks);
         body.frame().await.expect("a frame").expect("it is read");
         drop(body);
         tasks.close();
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_needs_nobody() {
         let tasks = TaskTracker::new();
-        let body = Lingering::new(Frames(Arc::default()), tasks.clone());
+        let body = Lingering::new(Frames(Arc::default()), &tasks);
         assert_eq!(body.collect().await.expect("it is read").to_bytes().len(), 10);
         assert!(tasks.is_empty());
     }

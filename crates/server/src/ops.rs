@@ -4,10 +4,8 @@
 //! that it can be served on an address of its own.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -16,22 +14,23 @@ use standpipe_core::status::ServiceStatus;
 use standpipe_metrics::Metrics;
 
 use crate::app::App;
+use crate::routes::Ops;
 
-/// `/metrics`
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
-    text(StatusCode::OK, Metrics::CONTENT_TYPE, app.metrics.render())
-}
-
-/// `/healthz`: whoever can answer is alive.
-pub(crate) async fn alive() -> Response<Body> {
-    text(StatusCode::OK, "application/json", r#"{"status":"ok"}"#.to_owned())
+/// What is asked, answered.
+pub(crate) fn answer(app: &App, asked: Ops) -> Response<Body> {
+    match asked {
+        Ops::Metrics => text(StatusCode::OK, Metrics::CONTENT_TYPE, app.metrics.render()),
+        // Whoever can answer is alive.
+        Ops::Alive => text(StatusCode::OK, "application/json", r#"{"status":"ok"}"#.to_owned()),
+        Ops::Ready => ready(app),
+    }
 }
 
 /// `/readyz`: 200 once every service that is started by itself was ready or failed, until a
 /// shutdown. One broken service among many does not make the whole unready; its state is shown, but
 /// for what its process wrote to stderr, which may be secret. A service of which it is not known how
 /// it is gets probed.
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
+fn ready(app: &App) -> Response<Body> {
     #[derive(Serialize)]
     struct Readiness {
         status: &'static str,

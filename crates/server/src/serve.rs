@@ -62,13 +62,15 @@ pub enum ServeError {
 /// Serves until a signal asks for the end. A service is started by its first request, or, where
 /// `at_once` is set, without waiting for one. Returns when no process of a service is left, or at
 /// once after a second signal. With an `origin` the services are read again from there when that is
-/// asked for, by SIGHUP or a change.
+/// asked for, by SIGHUP or a change. Connections and services live on `runtimes`, all else where this
+/// is called.
 pub async fn serve(
     mut settings: Settings,
     services: Vec<ServiceSpec>,
     at_once: bool,
     origin: Option<Origin>,
     watchdog: WatchdogLink,
+    runtimes: Vec<Handle>,
     traces: Option<Traces>,
 ) -> Result<(), ServeError> {
     let hangup = if origin.is_some() { Hangup::Reloads } else { Hangup::Ends };
@@ -79,11 +81,14 @@ pub async fn serve(
     // Whoever runs one server has it before their eyes.
     let doors = control::open(&settings.control, !at_once).await?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let runtime = Handle::current();
     let groups = control_groups(&settings.cgroup, &watchdog);
-    let registry =
-        Registry::with_cache(watchdog.run(), Arc::clone(&metrics), runtime.clone(), settings.cache)
-            .in_groups(groups);
+    let registry = Registry::with_cache(
+        watchdog.run(),
+        Arc::clone(&metrics),
+        runtimes.clone(),
+        settings.cache,
+    )
+    .in_groups(groups);
     let fitting = accept::connections_that_fit(descriptors, services.len());
     let mut started = Vec::new();
     for spec in services {
@@ -111,7 +116,7 @@ pub async fn serve(
     // The registry has what it needs of them, and there may be hundreds.
     settings.services = Vec::new();
     let acceptor = Acceptor {
-        runtimes: vec![runtime],
+        runtimes,
         max_connections: settings.max_connections.min(fitting),
         closing: CancellationToken::new(),
         aborting: CancellationToken::new(),
@@ -131,7 +136,7 @@ pub async fn serve(
         let routes = Routes::ops(&app, ops.address);
         spawn_loop(&tasks, &acceptor, ops, routes);
     }
-    let routes = Routes::services(&app, settings.ops_listen.is_none()).traced(traces);
+    let routes = Routes::services(&app, settings.ops_listen.is_none(), traces);
     spawn_loop(&tasks, &acceptor, main, routes);
     for service in started {
         service.start().await;

@@ -4,7 +4,8 @@
 //! person at a terminal and JSON for a machine, and so that a reader who stops reading our stderr
 //! stops nothing else; and so that what is traced is set up beside what is logged.
 
-mod fields;
+mod machine;
+mod scene;
 mod terminal;
 mod traces;
 mod writer;
@@ -12,7 +13,8 @@ mod writer;
 use std::io::{self, IsTerminal as _};
 
 use crate::config::OtelSettings;
-use fields::JsonText;
+use machine::Machine;
+pub use scene::Scene;
 use terminal::{CHILD, Terminal};
 use traces::TracesGuard;
 pub use traces::{Traces, TracesError};
@@ -22,9 +24,6 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 use writer::{LogGuard, LogWriter};
-
-/// The target of the span that each request has.
-pub const REQUEST: &str = "standpipe::request";
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +75,7 @@ pub fn init(filter: &str, otel: Option<&OtelSettings>) -> Result<Telemetry, Tele
     let set = if is_terminal {
         install(lines.event_format(Terminal::new()), filter, traces.as_ref())
     } else {
-        let lines = lines.json().flatten_event(true).with_current_span(false);
-        install(lines.fmt_fields(JsonText), filter, traces.as_ref())
+        install(lines.json().event_format(Machine::new()), filter, traces.as_ref())
     };
     set.map_err(|_| TelemetryError::Twice)?;
     Ok(Telemetry { traces, traces_guard, _log: guard })
@@ -101,15 +99,12 @@ where
     Registry::default().with(lines.with_filter(filter)).with(spans).try_init()
 }
 
-/// What is logged. Whatever that is, a line names the request it belongs to, and spans that are only
-/// traced are on none.
+/// What is logged. Spans that are only traced are on no line.
 fn log_filter(filter: &str, is_terminal: bool) -> Result<EnvFilter, ParseError> {
-    let directive = |target: &str, level: &str| -> Directive {
-        format!("{target}={level}").parse().expect("a target and a level are a directive")
-    };
+    let directive: Directive =
+        format!("{}=off", traces::TARGET).parse().expect("a target and a level are a directive");
     let logged = EnvFilter::try_new(with_children(filter, is_terminal))?;
-    let logged = logged.add_directive(directive(traces::TARGET, "off"));
-    Ok(if filter == "off" { logged } else { logged.add_directive(directive(REQUEST, "info")) })
+    Ok(logged.add_directive(directive))
 }
 
 /// On a terminal, what children write to their stderr is shown, unless the filter says otherwise.

@@ -284,13 +284,8 @@ impl SseTransport {
 /// Names the session in the request's trace and on its log lines: shortened, for the whole id is a
 /// credential.
 fn name_session(connection: &Connection) {
-    if let Ok(session) = connection.session() {
-        trace::session(connection.id, session.profile().version);
-    }
-    let span = tracing::Span::current();
-    if !span.is_disabled() {
-        span.record("session", connection.id.short());
-    }
+    let version = connection.session().map(|session| session.profile().version);
+    trace::session(connection.id, version.ok());
 }
 
 fn check_method(found: &Method, wanted: &Method, allowed: &'static str) -> Result<(), Refusal> {

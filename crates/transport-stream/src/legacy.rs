@@ -252,11 +252,7 @@ fn session(
 /// Names the session in the request's trace and on its log lines: shortened, for the whole id is a
 /// credential.
 fn name_session(session: &Session) {
-    trace::session(session.id(), session.profile().version);
-    let span = tracing::Span::current();
-    if !span.is_disabled() {
-        span.record("session", session.id().short());
-    }
+    trace::session(session.id(), Some(session.profile().version));
 }
 
 /// Whether the session's client understands events without data; older ones choke on them.

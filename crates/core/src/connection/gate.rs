@@ -46,15 +46,13 @@ pub struct GateSettings {
 
 /// The callers' end. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Gate {
-    service: Arc<str>,
-    shared: Arc<Shared>,
-    state: watch::Receiver<GateState>,
-    demand: Arc<Notify>,
-}
+pub struct Gate(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    service: Arc<str>,
+    state: watch::Receiver<GateState>,
+    demand: Arc<Notify>,
     settings: GateSettings,
     learnt: Arc<Learnt>,
     /// Numbers what lives for one modern request.
@@ -75,45 +73,46 @@ pub fn gate(service: &Arc<str>, settings: GateSettings) -> (Gate, GateKeeper) {
     let (sender, receiver) = watch::channel(GateState::Closed);
     let demand = Arc::new(Notify::new());
     let learnt = Arc::<Learnt>::default();
-    let shared = Shared { settings, learnt: Arc::clone(&learnt), next: AtomicU64::new(1) };
-    let gate = Gate {
+    let shared = Shared {
         service: Arc::clone(service),
-        shared: Arc::new(shared),
         state: receiver,
         demand: Arc::clone(&demand),
+        settings,
+        learnt: Arc::clone(&learnt),
+        next: AtomicU64::new(1),
     };
-    (gate, GateKeeper { learnt, state: sender, demand })
+    (Gate(Arc::new(shared)), GateKeeper { learnt, state: sender, demand })
 }
 
 impl Gate {
     /// The service's name, as in the route.
     pub fn service(&self) -> &Arc<str> {
-        &self.service
+        &self.0.service
     }
 
     /// What does not change.
     pub fn settings(&self) -> &GateSettings {
-        &self.shared.settings
+        &self.0.settings
     }
 
     /// What the service's processes have shown of themselves.
     pub fn learnt(&self) -> &Arc<Learnt> {
-        &self.shared.learnt
+        &self.0.learnt
     }
 
     /// A number that no other modern request to this service has.
     pub(super) fn next_number(&self) -> u64 {
-        self.shared.next.fetch_add(1, Ordering::Relaxed)
+        self.0.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A failure of this service.
     pub fn fault(&self, kind: FaultKind) -> Fault {
-        Fault::new(&self.service, kind)
+        Fault::new(&self.0.service, kind)
     }
 
     /// The way in if the service runs now. Asks for nothing.
     pub fn try_pass(&self) -> Option<Inbox> {
-        match &*self.state.borrow() {
+        match &*self.0.state.borrow() {
             GateState::Open(inbox) => Some(inbox.clone()),
             _ => None,
         }
@@ -128,12 +127,12 @@ impl Gate {
         if let Some(inbox) = self.try_pass() {
             return Ok(inbox);
         }
-        let deadline = Instant::now() + self.shared.settings.start_timeout;
-        let mut state = self.state.clone();
+        let deadline = Instant::now() + self.0.settings.start_timeout;
+        let mut state = self.0.state.clone();
         loop {
             match &*state.borrow_and_update() {
                 GateState::Open(inbox) => return Ok(inbox.clone()),
-                GateState::Closed => self.demand.notify_one(),
+                GateState::Closed => self.0.demand.notify_one(),
                 GateState::Opening => {}
                 GateState::Refusing { why, until } => {
                     let why = match until {

@@ -21,7 +21,7 @@ impl Memory {
 }
 
 impl Record for Memory {
-    fn service(&self, id: &str) {
+    fn service(&self, id: &Arc<str>) {
         self.note(format!("service {id}"));
     }
 
@@ -29,13 +29,18 @@ impl Record for Memory {
         self.note(format!("message of {} bytes", message.weight()));
     }
 
-    fn session(&self, id: SessionId, version: ProtocolVersion) {
+    fn session(&self, id: SessionId, version: Option<ProtocolVersion>) {
+        let version = version.map_or_else(String::new, |version| version.to_string());
         self.note(format!("session {} at {version}", id.short()));
     }
 
-    fn claim(self: Arc<Self>, _message: &Message) -> Arc<dyn Record> {
+    fn name(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        put("request_id", "r1");
+    }
+
+    fn claim(self: Arc<Self>, _message: &Message) -> Option<Arc<dyn Record>> {
         self.note("claimed".to_owned());
-        self
+        Some(self)
     }
 
     fn enter(&self, stage: Stage) {
@@ -78,9 +83,12 @@ async fn a_request_finds_the_trace_of_its_task() {
     let id = SessionId::random();
     let claimed = trace
         .scope(async {
-            service("files");
+            service(&"files".into());
             message(&call);
-            session(id, ProtocolVersion::V2025_06_18);
+            session(id, Some(ProtocolVersion::V2025_06_18));
+            let mut named = Vec::new();
+            name(&mut |member, value| named.push(format!("{member}={value}")));
+            assert_eq!(named, ["request_id=r1"]);
             Trace::claim(&call)
         })
         .await;

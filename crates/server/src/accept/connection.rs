@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::Body;
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,7 +24,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// How a connection is served, as a function of its socket. `held` is dropped when it ends.
-pub(crate) fn serve<H, F, S>(
+pub(crate) fn serve<H, F, S, B>(
     handler: H,
     closing: CancellationToken,
     aborting: CancellationToken,
@@ -33,7 +33,9 @@ pub(crate) fn serve<H, F, S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
 {
     move |stream| {
         Box::pin(async move {

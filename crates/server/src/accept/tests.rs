@@ -7,6 +7,8 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use axum::body::Body;
+
 use super::*;
 
 /// Nothing in here takes this long unless it hangs.

@@ -40,6 +40,7 @@ pub(super) const TOP: &[&str] = &[
     "otel",
     "session_idle_timeout",
     "shutdown_timeout",
+    "threads",
 ];
 
 /// Keys of an entry under `mcpServers` besides [`TUNING`].

@@ -33,6 +33,10 @@ pub fn show(settings: &Settings) -> String {
     page.text("cgroup", &cgroup);
     page.text("shutdown_timeout", &format_duration(settings.shutdown_timeout));
     page.raw("max_connections", settings.max_connections);
+    match settings.threads {
+        Some(threads) => page.raw("threads", threads),
+        None => page.text("threads", "auto"),
+    }
     page.text("body_budget_bytes", &format_size(settings.body_budget_bytes));
     page.table(&["cache"]);
     page.text("ttl", &format_duration(settings.cache.ttl));

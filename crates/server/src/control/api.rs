@@ -97,7 +97,8 @@ impl ControlApi {
 
     /// Answers one request of the network.
     pub(super) async fn answer(self, request: Request<Incoming>) -> Response<Body> {
-        let unread = self.plane.app.unread_bodies().clone();
+        let plane = Arc::clone(&self.plane);
+        let unread = plane.app.unread_bodies();
         self.serve(request.map(|body| Body::new(Lingering::new(body, unread)))).await
     }
 

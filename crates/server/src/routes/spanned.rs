@@ -6,20 +6,22 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use http_body::{Frame, SizeHint};
-use tracing::Span;
+use standpipe_core::trace::Trace;
 
-/// Puts the body of an event stream into `span`. Other bodies have nothing to say.
-pub(super) fn spanned(response: Response<Body>, span: Span) -> Response<Body> {
+use crate::reply::ReplyBody;
+
+/// Has the body of an event stream be sent as part of the request `named`. Other bodies have nothing
+/// to say.
+pub(super) fn spanned(response: Response<ReplyBody>, named: Trace) -> Response<ReplyBody> {
     let streams = response.headers().get(CONTENT_TYPE).is_some_and(is_event_stream);
-    if !streams || span.is_disabled() {
+    if !streams {
         return response;
     }
-    response.map(|body| Body::new(Spanned { body, span }))
+    response.map(|body| ReplyBody::boxed(Spanned { body, named }))
 }
 
 fn is_event_stream(value: &HeaderValue) -> bool {
@@ -28,8 +30,8 @@ fn is_event_stream(value: &HeaderValue) -> bool {
 
 #[derive(Debug)]
 struct Spanned {
-    body: Body,
-    span: Span,
+    body: ReplyBody,
+    named: Trace,
 }
 
 impl http_body::Body for Spanned {
@@ -40,8 +42,8 @@ impl http_body::Body for Spanned {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Self { body, span } = &mut *self;
-        span.in_scope(|| Pin::new(body).poll_frame(cx))
+        let Self { body, named } = &mut *self;
+        named.in_scope(|| Pin::new(body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -57,6 +59,6 @@ impl Drop for Spanned {
     fn drop(&mut self) {
         // Its end may be a line of the log as well.
         let body = std::mem::take(&mut self.body);
-        self.span.in_scope(|| drop(body));
+        self.named.in_scope(|| drop(body));
     }
 }

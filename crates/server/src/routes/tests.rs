@@ -34,10 +34,10 @@ async fn send(app: &Arc<App>, method: &str, path: &str, body: &'static str) -> (
         .header("accept", "application/json, text/event-stream")
         .body(Body::from(body))
         .unwrap();
-    let response = Routes::services(app, true).serve(request).await;
+    let response = Routes::services(app, true, None).serve(request).await;
     assert!(response.headers().contains_key("x-request-id"));
     let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let body = to_bytes(Body::new(response.into_body()), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 
@@ -118,7 +118,7 @@ async fn operators_may_have_an_address_of_their_own() {
     assert_eq!(ask(local(), "localhost", "/mcp").await, 404);
     assert_eq!(ask(local(), "scraper.example", "/metrics").await, 403);
     assert_eq!(ask(public(), "scraper.example", "/metrics").await, 200);
-    let services = Routes::services(&app, false);
+    let services = Routes::services(&app, false, None);
     assert_eq!(ask(services, "localhost", "/metrics").await, 404);
 }
 

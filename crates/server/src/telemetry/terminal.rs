@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Write as _};
 
+use standpipe_core::trace;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{Compact, Format, Writer};
@@ -18,11 +19,13 @@ pub(super) const CHILD: &str = "standpipe::child";
 /// Ours in the usual compact form, a child's with its service in front.
 pub(super) struct Terminal {
     ours: Format<Compact>,
+    in_color: Format<Compact>,
 }
 
 impl Terminal {
     pub(super) fn new() -> Self {
-        Self { ours: tracing_subscriber::fmt::format().with_target(false).compact() }
+        let ours = tracing_subscriber::fmt::format().with_target(false).compact();
+        Self { in_color: ours.clone().with_ansi(true), ours }
     }
 }
 
@@ -38,7 +41,17 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         if event.metadata().target() != CHILD {
-            return self.ours.format_event(context, writer, event);
+            let mut request = String::new();
+            trace::name(&mut |name, value| {
+                write!(request, " {name}={value:?}").expect("a string takes any text");
+            });
+            if request.is_empty() {
+                return self.ours.format_event(context, writer, event);
+            }
+            let mut line = String::new();
+            let ours = if writer.has_ansi_escapes() { &self.in_color } else { &self.ours };
+            ours.format_event(context, Writer::new(&mut line), event)?;
+            return writeln!(writer, "{}{request}", line.trim_end());
         }
         let mut line = ChildLine::default();
         event.record(&mut line);
@@ -71,9 +84,12 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
-    use tracing::field;
+    use http::Request;
+    use standpipe_core::trace::Trace;
 
     use super::*;
+    use crate::edge::RequestId;
+    use crate::telemetry::Scene;
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -103,15 +119,15 @@ mod tests {
             let service = "files";
             let line = "ready\x1b[2J\tnow";
             tracing::debug!(target: "standpipe::child", service = %service, "{line}");
-            let request = tracing::info_span!("request", request_id = "r1", session = field::Empty);
-            request.record("session", "0123abcd");
-            request.in_scope(|| tracing::info!(answer = 42, "ours"));
+            let request = Request::get("/mcp").header("x-request-id", "r1").body(()).unwrap();
+            let scene = Scene::new(RequestId::of(request.headers(), || 0), &request);
+            Trace::new(Arc::new(scene)).in_scope(|| tracing::info!(answer = 42, "ours"));
         });
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("[files] ready[2J\tnow"));
         let ours = lines.next().unwrap();
-        for part in ["INFO", "ours", "answer=42", "request_id=\"r1\"", "session=\"0123abcd\""] {
+        for part in ["INFO", "ours", "answer=42", "request_id=\"r1\"", "path=\"/mcp\""] {
             assert!(ours.contains(part), "{part} is not in {ours}");
         }
     }

@@ -17,9 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use http::{Method, Response};
+use http::{Method, Request, Response};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{
     ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
@@ -29,7 +27,9 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use standpipe_core::trace::{Record, Trace};
 use standpipe_metrics::{Metrics, Spans};
 
+use super::Scene;
 use crate::config::OtelSettings;
+use crate::reply::ReplyBody;
 use body::Traced;
 use call::Call;
 use client::PostClient;
@@ -130,21 +130,22 @@ impl Traces {
 
     /// Serves a request as part of a trace, where it carries messages to a server. The trace lasts
     /// until the response has been written, and until its call has been answered.
-    pub async fn follow<F>(
+    pub async fn follow<B, F>(
         &self,
-        request: Request,
-        serve: impl FnOnce(Request) -> F,
-    ) -> Response<Body>
+        scene: Arc<Scene>,
+        request: Request<B>,
+        serve: impl FnOnce(Request<B>) -> F,
+    ) -> Response<ReplyBody>
     where
-        F: Future<Output = Response<Body>>,
+        F: Future<Output = Response<ReplyBody>>,
     {
         if request.method() != Method::POST {
-            return serve(request).await;
+            return Trace::new(scene).scope(serve(request)).await;
         }
-        let call = Call::begin(&self.tracer, Origin::of(&request));
+        let call = Call::begin(&self.tracer, Origin::of(&request), scene);
         let trace = Trace::new(Arc::clone(&call) as Arc<dyn Record>);
         let response = trace.scope(serve(request)).await;
         call.responded(response.status());
-        response.map(|body| Body::new(Traced::new(body, call)))
+        response.map(|body| ReplyBody::boxed(Traced::new(body, call)))
     }
 }

@@ -6,21 +6,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::call::Call;
+use crate::reply::ReplyBody;
 
 /// A body and the trace of the request that it answers.
 #[derive(Debug)]
 pub(super) struct Traced {
-    body: Body,
+    body: ReplyBody,
     _call: Arc<Call>,
 }
 
 impl Traced {
-    pub(super) fn new(body: Body, call: Arc<Call>) -> Self {
+    pub(super) fn new(body: ReplyBody, call: Arc<Call>) -> Self {
         Self { body, _call: call }
     }
 }

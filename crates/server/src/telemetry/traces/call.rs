@@ -21,6 +21,7 @@ use standpipe_core::trace::{Carried, Record, Stage};
 
 use super::answer::Failure;
 use super::origin::{self, Origin};
+use crate::telemetry::Scene;
 
 /// The longest text of a caller in a trace, in characters.
 const LONGEST: usize = 128;
@@ -30,6 +31,7 @@ const LONGEST: usize = 128;
 pub(super) struct Call {
     tracer: SdkTracer,
     origin: Origin,
+    scene: Arc<Scene>,
     state: Mutex<State>,
 }
 
@@ -63,11 +65,16 @@ enum Own {
 
 impl Call {
     /// The trace of a message that comes with a request.
-    pub(super) fn begin(tracer: &SdkTracer, origin: Origin) -> Arc<Self> {
-        Self::new(tracer.clone(), origin, Vec::new())
+    pub(super) fn begin(tracer: &SdkTracer, origin: Origin, scene: Arc<Scene>) -> Arc<Self> {
+        Self::new(tracer.clone(), origin, scene, Vec::new())
     }
 
-    fn new(tracer: SdkTracer, origin: Origin, known: Vec<KeyValue>) -> Arc<Self> {
+    fn new(
+        tracer: SdkTracer,
+        origin: Origin,
+        scene: Arc<Scene>,
+        known: Vec<KeyValue>,
+    ) -> Arc<Self> {
         let mut attributes = vec![
             KeyValue::new("network.transport", "tcp"),
             KeyValue::new("network.protocol.name", "http"),
@@ -87,7 +94,7 @@ impl Call {
             claimed: false,
             failed: false,
         });
-        Arc::new(Self { tracer, origin, state })
+        Arc::new(Self { tracer, origin, scene, state })
     }
 
     /// The head of the response is known.
@@ -111,8 +118,9 @@ impl Call {
 }
 
 impl Record for Call {
-    fn service(&self, id: &str) {
-        self.lock().note(KeyValue::new("standpipe.service", id.to_owned()));
+    fn service(&self, id: &Arc<str>) {
+        self.scene.service(id);
+        self.lock().note(KeyValue::new("standpipe.service", Arc::clone(id)));
     }
 
     fn message(&self, message: &Message) {
@@ -134,33 +142,42 @@ impl Record for Call {
             describe(builder, called, id, params);
         }
         let context = state.begin(&self.tracer, &self.origin, sender);
-        let trace = context.span().span_context().trace_id();
-        tracing::Span::current().record("trace_id", tracing::field::display(trace));
         if id.is_some() {
             state.enter(&self.tracer, Stage::Queue, &context);
         }
     }
 
-    fn session(&self, id: SessionId, version: ProtocolVersion) {
+    fn session(&self, id: SessionId, version: Option<ProtocolVersion>) {
+        self.scene.session(id, version);
         let mut state = self.lock();
         // The whole id is a credential.
         state.note(KeyValue::new("mcp.session.id", id.short()));
-        state.note(KeyValue::new("mcp.protocol.version", version.as_str()));
+        if let Some(version) = version {
+            state.note(KeyValue::new("mcp.protocol.version", version.as_str()));
+        }
     }
 
-    fn claim(self: Arc<Self>, message: &Message) -> Arc<dyn Record> {
+    fn name(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        self.scene.name(put);
+        if let Own::Begun(context) = &self.lock().span {
+            put("trace_id", &context.span().span_context().trace_id().to_string());
+        }
+    }
+
+    fn claim(self: Arc<Self>, message: &Message) -> Option<Arc<dyn Record>> {
         let mut state = self.lock();
         if std::mem::replace(&mut state.claimed, true) {
             let known = state.known.clone();
             drop(state);
-            let another = Self::new(self.tracer.clone(), self.origin.clone(), known);
+            let (tracer, origin) = (self.tracer.clone(), self.origin.clone());
+            let another = Self::new(tracer, origin, Arc::clone(&self.scene), known);
             another.lock().claimed = true;
             another.message(message);
-            return another;
+            return Some(another);
         }
         drop(state);
         self.message(message);
-        self
+        Some(self)
     }
 
     fn enter(&self, next: Stage) {

@@ -3,8 +3,7 @@
 //! Owns the reading of trace contexts, out of headers and out of `_meta`. It must not decide which of
 //! the two counts.
 
-use axum::extract::Request;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Request, Version};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
@@ -26,7 +25,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
         let headers = request.headers();
         Self {
             sender: remote(&HeaderExtractor(headers)),

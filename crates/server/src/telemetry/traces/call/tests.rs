@@ -1,8 +1,7 @@
 //! Which spans a message has, by the words in which its progress is told.
 
-use axum::body::Body;
-use axum::extract::Request;
 use bytes::Bytes;
+use http::Request;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
@@ -10,6 +9,7 @@ use standpipe_core::message::{Incoming, parse_body};
 use std::time::Duration;
 
 use super::*;
+use crate::edge::RequestId;
 
 /// Keeps what ends.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +65,9 @@ impl Bench {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Call::begin(&self.tracer, Origin::of(&request.body(Body::empty()).unwrap()))
+        let request = request.body(()).unwrap();
+        let scene = Scene::new(RequestId::of(request.headers(), || 0), &request);
+        Call::begin(&self.tracer, Origin::of(&request), Arc::new(scene))
     }
 }
 
@@ -85,7 +87,7 @@ fn a_message_of_a_batch_has_a_span_of_its_own() {
     let bench = bench(Sampler::AlwaysOn);
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let call = bench.call(&[("traceparent", parent)]);
-    call.service("files");
+    call.service(&"files".into());
     let one = Arc::clone(&call).claim(&request(1));
     let two = Arc::clone(&call).claim(&request(2));
     drop((call, one, two));
