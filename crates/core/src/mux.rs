@@ -33,10 +33,11 @@ mod time;
 mod upstream;
 mod waiting;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::time::Instant;
 
 pub use handshake::{Handshake, HandshakeError};
@@ -77,7 +78,8 @@ pub struct MuxSettings {
     pub era: EraChoice,
 }
 
-/// The state of one child's conversation with its clients.
+/// The state of one child's conversation with its clients. Numbers that only we hand out need no
+/// hash that withstands chosen keys.
 #[derive(Debug)]
 pub struct Mux {
     settings: MuxSettings,
@@ -89,18 +91,18 @@ pub struct Mux {
     stage: opening::Stage,
     opening: Option<calls::Opening>,
     next_id: u64,
-    calls: HashMap<u64, calls::Call>,
+    calls: FxHashMap<u64, calls::Call>,
     /// The open calls of clients, among [`calls`](Self::calls).
     client_calls: usize,
     /// Those during which the child may ask something.
-    asking: HashSet<u64>,
+    asking: FxHashSet<u64>,
     abandoned: abandoned::Abandoned,
     probing: probe::Probing,
-    questions: HashMap<(SessionId, u64), questions::Question>,
+    questions: FxHashMap<(SessionId, u64), questions::Question>,
     elicitations: VecDeque<questions::UrlElicitation>,
-    sessions: HashMap<SessionId, Arc<Session>>,
+    sessions: FxHashMap<SessionId, Arc<Session>>,
     resources: HashMap<String, subscriptions::Watched>,
-    listens: HashMap<SessionId, listens::Listen>,
+    listens: FxHashMap<SessionId, listens::Listen>,
     upstream: upstream::Upstream,
     level_sent: Option<LogLevel>,
     /// Who wanted the lowest level has gone.
@@ -145,16 +147,16 @@ impl Mux {
             stage: opening::Stage::default(),
             opening: None,
             next_id: 1,
-            calls: HashMap::new(),
+            calls: FxHashMap::default(),
             client_calls: 0,
-            asking: HashSet::new(),
+            asking: FxHashSet::default(),
             abandoned: abandoned::Abandoned::default(),
             probing: probe::Probing::default(),
-            questions: HashMap::new(),
+            questions: FxHashMap::default(),
             elicitations: VecDeque::new(),
-            sessions: HashMap::new(),
+            sessions: FxHashMap::default(),
             resources: HashMap::new(),
-            listens: HashMap::new(),
+            listens: FxHashMap::default(),
             upstream: upstream::Upstream::default(),
             level_sent: None,
             level_stale: false,

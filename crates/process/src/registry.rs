@@ -4,8 +4,8 @@
 //! Nothing in this file waits: a lock on a shard of the table is never held while something else
 //! has to happen.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -43,6 +43,10 @@ pub struct Registry {
     /// Services are dealt out among these, in turn.
     runtimes: Vec<Handle>,
     turn: AtomicUsize,
+    /// Counts what is put into the table and taken out.
+    changes: AtomicU64,
+    /// The only service there is, if there is one, after so many changes.
+    only: Mutex<(u64, Option<Service>)>,
     tracker: TaskTracker,
     /// Turns `Some` at the shutdown, for services that left the table and are still ending.
     hurry: watch::Sender<Option<Duration>>,
@@ -103,6 +107,8 @@ impl Registry {
             metrics,
             runtimes,
             turn: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
+            only: Mutex::new((0, None)),
             tracker: TaskTracker::new(),
             hurry: watch::Sender::new(None),
         }
@@ -133,6 +139,7 @@ impl Registry {
                 self.cache.put(&described);
                 let service = self.found(described, 0, Arc::default());
                 vacant.insert(service.clone());
+                self.changed();
                 service
             }
         }
@@ -171,14 +178,29 @@ impl Registry {
 
     /// The only service, when there is exactly one, for a request.
     pub fn only(&self) -> Option<Service> {
-        let mut services = self.services.iter();
-        let service = match (services.next(), services.next()) {
-            (Some(service), None) => service.clone(),
-            _ => return None,
-        };
-        drop(services);
+        let service = self.find_only()?;
         self.woken(&service);
         Some(service)
+    }
+
+    /// To look through the table takes every shard's lock, which is too much for every request.
+    fn find_only(&self) -> Option<Service> {
+        let mut known = self.only.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read before the table: a change in between is seen the next time.
+        let changes = self.changes.load(Ordering::Acquire);
+        if known.0 != changes {
+            let mut services = self.services.iter();
+            let only = match (services.next(), services.next()) {
+                (Some(service), None) => Some(service.clone()),
+                _ => None,
+            };
+            *known = (changes, only);
+        }
+        known.1.clone()
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Describes a service anew. A known one is ended, unless it is described in the same way or by
@@ -191,6 +213,7 @@ impl Registry {
                 self.cache.put(&described);
                 let new = self.found(described, 0, Arc::default());
                 vacant.insert(new.clone());
+                self.changed();
                 Replacement::New(new)
             }
             Entry::Occupied(known) if known.get().source() > source => {
@@ -204,6 +227,7 @@ impl Registry {
                 let journal = Arc::clone(known.get().journal());
                 let new = self.found(described, known.get().processes(), journal);
                 let old = known.insert(new.clone());
+                self.changed();
                 self.part_from(&old, grace);
                 Replacement::Replaced { new, old }
             }
@@ -215,6 +239,7 @@ impl Registry {
     pub fn remove(&self, id: &ServiceId, grace: Duration) -> Option<Service> {
         self.cache.forget(id);
         let (_, service) = self.services.remove(id)?;
+        self.changed();
         self.part_from(&service, grace);
         Some(service)
     }
@@ -229,6 +254,7 @@ impl Registry {
     ) -> Option<Service> {
         self.cache.forget_from(id, source);
         let (_, service) = self.services.remove_if(id, |_, known| known.source() == source)?;
+        self.changed();
         self.part_from(&service, grace);
         Some(service)
     }
@@ -241,6 +267,7 @@ impl Registry {
         if self.services.remove_if(service.id(), is_it).is_none() {
             return false;
         }
+        self.changed();
         self.cache.put(&described(service));
         self.part_from(service, grace);
         true

@@ -66,7 +66,9 @@ pub struct Admitted {
 impl Edge {
     /// Checks a request.
     pub fn admit(&self, request: &Parts) -> Result<Admitted, AppError> {
-        let host = self.host(request)?;
+        // Most requests are for this machine and come from no page.
+        let plain = is_for_this_machine(request) && !request.headers.contains_key(ORIGIN);
+        let host = if plain { None } else { self.host(request)? };
         let cors = self.origin(&request.headers, host.as_ref())?;
         let forbidden =
             CONFIGURATION_HEADERS.iter().find(|name| request.headers.contains_key(**name));
@@ -156,7 +158,12 @@ impl Admitted {
 
 /// The name of a request in logs and in its answer: the client's own where it is usable.
 #[derive(Debug, Clone)]
-pub struct RequestId(HeaderValue);
+pub enum RequestId {
+    /// The client's.
+    Given(HeaderValue),
+    /// Ours.
+    Fresh(u64),
+}
 
 impl RequestId {
     /// Takes over the client's, or makes one from a number that is never used twice.
@@ -166,26 +173,50 @@ impl RequestId {
                 && value.as_bytes().iter().all(u8::is_ascii_graphic)
         };
         let given = headers.get(REQUEST_ID).filter(usable).cloned();
-        Self(given.unwrap_or_else(|| {
-            let mut digits = [0_u8; 16];
-            let number = fresh();
-            for (digit, shift) in digits.iter_mut().zip((0..64).step_by(4).rev()) {
-                let value = u8::try_from(number >> shift & 0xf).expect("four bits fit");
-                *digit = b"0123456789abcdef"[usize::from(value)];
-            }
-            HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header value")
-        }))
+        given.map_or_else(|| Self::Fresh(fresh()), Self::Given)
     }
 
-    /// The text of the id.
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+    /// The id as the value of a header.
+    pub fn to_header(&self) -> HeaderValue {
+        match self {
+            Self::Given(value) => value.clone(),
+            Self::Fresh(number) => {
+                let mut digits = [0_u8; 16];
+                for (digit, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+                    const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
+                    digit[0] = HEXADECIMAL[usize::from(byte >> 4)];
+                    digit[1] = HEXADECIMAL[usize::from(byte & 0xf)];
+                }
+                HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header value")
+            }
+        }
     }
 
     /// Names the request in its answer.
     pub fn mark(&self, headers: &mut HeaderMap) {
-        headers.insert(REQUEST_ID, self.0.clone());
+        headers.insert(REQUEST_ID, self.to_header());
     }
+}
+
+/// Whether the one host that is named is this machine, in the usual words.
+fn is_for_this_machine(request: &Parts) -> bool {
+    let mut given = request.headers.get_all(HOST).iter();
+    let (Some(host), None, None) = (given.next(), given.next(), request.uri.authority()) else {
+        return false;
+    };
+    let host = host.as_bytes();
+    let name = match host.iter().rposition(|byte| *byte == b':') {
+        Some(colon) => {
+            let port = std::str::from_utf8(&host[colon + 1..]).ok();
+            let is_port = |port: &str| port.parse::<u16>().is_ok() && !port.starts_with('+');
+            if !port.is_some_and(is_port) {
+                return false;
+            }
+            &host[..colon]
+        }
+        None => host,
+    };
+    matches!(name, b"127.0.0.1" | b"localhost")
 }
 
 fn forbidden_host(value: &HeaderValue) -> AppError {

@@ -3,6 +3,7 @@
 //! Owns how much is read and how long it may take. Must not know what the bytes mean.
 
 use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,9 @@ use crate::refusal::Unread;
 
 /// A client that sends nothing of its body for this long is not waited for.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// Bodies up to this size, in bytes, are copied out of the connection's buffer.
+const COPY_BYTES: usize = 4 * 1024;
 
 /// The longest a whole body may take: 17 MiB in this time is less than 30 kB a second.
 const WHOLE: Duration = Duration::from_mins(10);
@@ -50,15 +54,24 @@ where
     let mut body = pin!(body);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    let deadline = Instant::now() + WHOLE;
+    let mut deadline = None;
     loop {
-        let until = deadline.min(Instant::now() + SILENCE);
-        let next = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
-        let frame = match timeout_at(until, next).await {
-            Err(_) => return Err(Unread::Stalled),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Unread::Broken),
-            Ok(Some(Ok(frame))) => frame,
+        // Mostly the body has come with the head: then no clock is needed.
+        let there = std::future::poll_fn(|cx| Poll::Ready(body.as_mut().poll_frame(cx))).await;
+        let frame = match there {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let now = Instant::now();
+                let deadline = *deadline.get_or_insert(now + WHOLE);
+                let next = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+                let until = deadline.min(now + SILENCE);
+                timeout_at(until, next).await.map_err(|_| Unread::Stalled)?
+            }
+        };
+        let frame = match frame {
+            None => break,
+            Some(Err(_)) => return Err(Unread::Broken),
+            Some(Ok(frame)) => frame,
         };
         let Ok(data) = frame.into_data() else {
             continue; // Trailers.
@@ -82,7 +95,12 @@ where
         }
         rest.extend_from_slice(&data);
     }
-    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    let bytes = match rest.is_empty() {
+        // A slice would keep the connection from using its buffer again.
+        true if first.len() <= COPY_BYTES => Bytes::copy_from_slice(&first),
+        true => first,
+        false => rest.freeze(),
+    };
     Ok((bytes, permit))
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use standpipe_core::connection::{Delivery, Intake, Lagged, Session};
 use standpipe_core::fault::Fault;
 use standpipe_core::message::{Id, Message, Response};
@@ -38,13 +39,13 @@ pub(crate) struct OpenCall {
 pub(crate) struct Calls {
     session: Arc<Session>,
     metrics: Arc<ServiceMetrics>,
-    open: Vec<OpenCall>,
+    open: SmallVec<[OpenCall; 1]>,
     _in_use: InUse,
 }
 
 impl Calls {
     /// Calls that were sent on; the session is in use until they were answered.
-    pub(crate) fn new(record: &Record, in_use: InUse, open: Vec<OpenCall>) -> Self {
+    pub(crate) fn new(record: &Record, in_use: InUse, open: SmallVec<[OpenCall; 1]>) -> Self {
         Self {
             session: Arc::clone(record.session()),
             metrics: Arc::clone(record.metrics()),
@@ -183,7 +184,7 @@ impl CallStream {
     }
 
     /// Puts messages on the stream that came before there was one.
-    pub(crate) fn begin_with(&self, errors: Vec<Bytes>, deliveries: Vec<Delivery>) {
+    pub(crate) fn begin_with(&self, errors: Vec<Bytes>, deliveries: SmallVec<[Delivery; 1]>) {
         let mut state = self.lock();
         for error in errors {
             state.log.put_by_text(error);

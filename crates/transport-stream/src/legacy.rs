@@ -90,8 +90,10 @@ where
             return Err(refused);
         }
     };
+    // What is rare is boxed: a connection has room for the largest future of all.
     if modern::is_modern(&incoming) {
-        return modern::serve(transport, route, &head.headers, incoming, permit, began).await;
+        let served = modern::serve(transport, route, &head.headers, incoming, permit, began);
+        return Box::pin(served).await;
     }
     if let Incoming::Single(message) = &incoming {
         trace::message(message);
@@ -101,7 +103,7 @@ where
             let id = request.id.clone();
             let headers = &head.headers;
             let answer = if &*request.method == method::INITIALIZE {
-                initialize::serve(transport, route, headers, request, permit).await
+                Box::pin(initialize::serve(transport, route, headers, request, permit)).await
             } else {
                 request::serve(transport, route, headers, request, permit).await
             };
@@ -109,9 +111,8 @@ where
         }
         Incoming::Single(message) => accept(transport, route, &head.headers, message, permit).await,
         Incoming::Batch(elements) => {
-            batch::serve(transport, route, &head.headers, elements, permit)
-                .await
-                .inspect_err(|refused| count(route, refused, began))
+            let served = batch::serve(transport, route, &head.headers, elements, permit);
+            Box::pin(served).await.inspect_err(|refused| count(route, refused, began))
         }
     }
 }

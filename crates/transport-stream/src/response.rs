@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use smallvec::SmallVec;
+use standpipe_core::budget::Permit;
 use standpipe_core::connection::Delivery;
 use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::message::{Message, Outcome as Ended, Response as Answer};
@@ -37,6 +39,9 @@ enum Kind {
 struct Whole {
     first: Bytes,
     rest: VecDeque<Bytes>,
+    /// Of one small answer. What is larger holds its permit itself: a connection may keep it for
+    /// longer than this lives.
+    _permit: Option<Permit>,
 }
 
 impl StreamBody {
@@ -47,7 +52,7 @@ impl StreamBody {
 
     /// These bytes.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(Whole { first: bytes, rest: VecDeque::new() }))
+        Self(Kind::Whole(Whole { first: bytes, rest: VecDeque::new(), _permit: None }))
     }
 
     pub(crate) fn events(body: EventBody) -> Self {
@@ -60,15 +65,22 @@ impl StreamBody {
 
     /// One message as JSON.
     pub(crate) fn answer(delivery: Delivery) -> Self {
-        let mut rest = VecDeque::new();
-        let mut pieces = pieces(delivery).into_iter();
-        let first = pieces.next().unwrap_or_default();
-        rest.extend(pieces.filter(|piece| !piece.is_empty()));
-        Self(Kind::Whole(Whole { first, rest }))
+        let encoded = delivery.message.encode();
+        if encoded.body.is_empty() {
+            let rest = VecDeque::new();
+            return Self(Kind::Whole(Whole {
+                first: encoded.head,
+                rest,
+                _permit: delivery.permit,
+            }));
+        }
+        let body = held(encoded.body, delivery.permit.map(Arc::new));
+        let rest = VecDeque::from([body, encoded.tail]);
+        Self(Kind::Whole(Whole { first: encoded.head, rest, _permit: None }))
     }
 
     /// Several messages as a JSON array: some written already, and others.
-    pub(crate) fn answers(texts: Vec<Bytes>, deliveries: Vec<Delivery>) -> Self {
+    pub(crate) fn answers(texts: Vec<Bytes>, deliveries: SmallVec<[Delivery; 1]>) -> Self {
         let mut rest = VecDeque::new();
         let texts = texts.into_iter().map(|text| [text, Bytes::new(), Bytes::new()]);
         for message in texts.chain(deliveries.into_iter().map(pieces)) {
@@ -78,7 +90,7 @@ impl StreamBody {
             rest.extend(message.into_iter().filter(|piece| !piece.is_empty()));
         }
         rest.push_back(Bytes::from_static(b"]"));
-        Self(Kind::Whole(Whole { first: Bytes::from_static(b"["), rest }))
+        Self(Kind::Whole(Whole { first: Bytes::from_static(b"["), rest, _permit: None }))
     }
 }
 
@@ -142,14 +154,12 @@ impl fmt::Debug for StreamBody {
     }
 }
 
-/// A JSON response.
+/// A JSON response. Its length is the body's to tell.
 pub(crate) fn json(status: StatusCode, body: StreamBody) -> Response<StreamBody> {
-    let length = body.size_hint().exact().unwrap_or_default();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     response
 }
 

@@ -95,9 +95,12 @@ impl StreamTransport {
         B: http_body::Body<Data = Bytes>,
     {
         match headers::claim(request.headers()) {
-            Claim::Modern => modern::handle(self, route, request).await,
             Claim::Legacy(version) => legacy::handle(self, route, version, request).await,
-            Claim::Unclear(refusal) => modern::unclear(self, route, refusal, request).await,
+            // Boxed: a connection has room for the largest future of all, for as long as it lives.
+            Claim::Modern => Box::pin(modern::handle(self, route, request)).await,
+            Claim::Unclear(refusal) => {
+                Box::pin(modern::unclear(self, route, refusal, request)).await
+            }
         }
     }
 

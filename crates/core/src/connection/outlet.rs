@@ -147,6 +147,10 @@ impl Shared {
             state.messages += 1;
             state.bytes += weight;
         }
+        if state.queue.capacity() == 0 {
+            // Mostly there is one message, the answer.
+            state.queue.reserve_exact(1);
+        }
         state.queue.push_back(Delivery { message, last, fault, permit, trace });
         let reader = state.reader.take();
         drop(state);

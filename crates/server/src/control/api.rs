@@ -107,7 +107,7 @@ impl ControlApi {
         let id = RequestId::of(request.headers(), || self.plane.app.next_request());
         let span = tracing::info_span!(
             "control",
-            id = id.as_str(),
+            id = id.to_header().to_str().unwrap_or_default(),
             method = %request.method(),
             path = request.uri().path(),
         );

@@ -150,11 +150,11 @@ fn request_ids_are_taken_over_if_usable() {
     let id = |value: &str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", HeaderValue::from_str(value).unwrap());
-        RequestId::of(&headers, || 0xab).as_str().to_owned()
+        RequestId::of(&headers, || 0xab).to_header().to_str().unwrap().to_owned()
     };
     assert_eq!(id("abc-123"), "abc-123");
     for unusable in ["", "a b", &"x".repeat(129)] {
         assert_eq!(id(unusable), "00000000000000ab", "{unusable:?}");
     }
-    assert_eq!(RequestId::of(&HeaderMap::new(), || 1).as_str(), "0000000000000001");
+    assert_eq!(RequestId::of(&HeaderMap::new(), || 1).to_header(), "0000000000000001");
 }

@@ -48,7 +48,7 @@ impl Record for Scene {
     }
 
     fn name(&self, put: &mut dyn FnMut(&'static str, &str)) {
-        put("request_id", self.id.as_str());
+        put("request_id", self.id.to_header().to_str().unwrap_or_default());
         put("method", self.method.as_str());
         put("path", self.uri.path());
         if let Some(service) = self.service.get() {

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use smallvec::SmallVec;
 use standpipe_core::budget::Permit;
 use standpipe_core::connection::Inbox;
 use standpipe_core::fault::{Fault, FaultKind};
@@ -51,7 +52,7 @@ pub(super) async fn serve(
         record: &record,
         inbox,
         permit: Some(permit),
-        open: Vec::new(),
+        open: SmallVec::new(),
         refused: Vec::new(),
         accepted: 0,
         first: None,
@@ -68,7 +69,7 @@ pub(super) async fn serve(
             _ if refused.is_empty() => return Ok(response::bare(StatusCode::ACCEPTED)),
             _ => StatusCode::OK,
         };
-        let body = StreamBody::answers(refused, Vec::new());
+        let body = StreamBody::answers(refused, SmallVec::new());
         return Ok(response::json(status, body));
     }
     let calls = Calls::new(&record, in_use, open);
@@ -89,7 +90,7 @@ struct Taken<'a> {
     record: &'a Record,
     inbox: Result<Inbox, Fault>,
     permit: Option<Permit>,
-    open: Vec<OpenCall>,
+    open: SmallVec<[OpenCall; 1]>,
     /// Errors for elements that were not taken in.
     refused: Vec<Bytes>,
     accepted: usize,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use smallvec::{SmallVec, smallvec};
 use standpipe_core::budget::Permit;
 use standpipe_core::connection::{Delivery, Intake};
 use standpipe_core::fault::FaultKind;
@@ -49,7 +50,7 @@ pub(super) async fn serve(
         }
     };
     let call = OpenCall { id, intake, in_flight };
-    let calls = Calls::new(&record, in_use, vec![call]);
+    let calls = Calls::new(&record, in_use, smallvec![call]);
     let answers = Waiting::new(record, calls, Vec::new()).answers(transport.shutdown());
     Ok(match answers.await {
         Answers::Stream(response) => response,
@@ -102,7 +103,7 @@ pub(super) fn nothing() -> Response<StreamBody> {
 /// What became of the calls of one POST.
 pub(super) enum Answers {
     /// All were answered soon, and nothing came before.
-    Plain(Vec<Delivery>),
+    Plain(SmallVec<[Delivery; 1]>),
     /// They are answered on this event stream.
     Stream(Response<StreamBody>),
 }
@@ -114,12 +115,12 @@ pub(super) struct Waiting {
     calls: Option<Calls>,
     /// Answers that were there before anything was sent on, as text.
     refused: Vec<Bytes>,
-    answered: Vec<Delivery>,
+    answered: SmallVec<[Delivery; 1]>,
 }
 
 impl Waiting {
     pub(super) fn new(record: Arc<Record>, calls: Calls, refused: Vec<Bytes>) -> Self {
-        Self { record, calls: Some(calls), refused, answered: Vec::with_capacity(1) }
+        Self { record, calls: Some(calls), refused, answered: SmallVec::new() }
     }
 
     /// Waits for the answers, or for the reason to open a stream.
