@@ -4,6 +4,7 @@
 //! answers. It waits with epoll and reads and writes sockets itself, because at 100,000 requests
 //! a second on two cores anything more would be what is measured.
 
+mod cold;
 mod connection;
 mod drive;
 mod fanout;

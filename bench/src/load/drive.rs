@@ -157,7 +157,7 @@ impl Driver {
         if calls {
             for number in 0..self.sessions.len() {
                 if self.begun[number].is_none() && self.errors == 0 {
-                    self.call(number, Instant::now());
+                    self.call(number);
                 }
             }
         }
@@ -172,22 +172,23 @@ impl Driver {
             let wait = (end - now).min(Duration::from_secs(1));
             let wait = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::NONE);
             let ready = self.epoll.wait(&mut events, wait)?;
+            if ready > 0 {
+                last = now;
+            }
             for event in &events[..ready] {
                 let number = usize::try_from(event.data() / 2).unwrap_or_default();
-                let now = Instant::now();
-                last = now;
-                if self.ready(number, event.data() % 2 == 1, event.events(), now) {
+                if self.ready(number, event.data() % 2 == 1, event.events()) {
                     count += 1;
                     if calls && self.begun[number].is_none() && self.is_good() {
-                        self.call(number, now);
+                        self.call(number);
                     }
                 }
             }
         }
     }
 
-    fn call(&mut self, number: usize, now: Instant) {
-        self.begun[number] = Some(now);
+    fn call(&mut self, number: usize) {
+        self.begun[number] = Some(Instant::now());
         self.open += 1;
         match self.sessions[number].call() {
             Ok(true) => {}
@@ -197,7 +198,7 @@ impl Driver {
     }
 
     /// A socket can be read or written. True when a right answer came of it.
-    fn ready(&mut self, number: usize, is_events: bool, flags: EpollFlags, now: Instant) -> bool {
+    fn ready(&mut self, number: usize, is_events: bool, flags: EpollFlags) -> bool {
         if flags.contains(EpollFlags::EPOLLOUT) && !is_events {
             match self.sessions[number].write() {
                 Ok(true) => self.listen(number, EpollFlags::EPOLLIN),
@@ -217,7 +218,7 @@ impl Driver {
                 self.bytes += length as u64;
                 if let Some(begun) = self.begun[number].take() {
                     self.open -= 1;
-                    self.latencies.add(now - begun);
+                    self.latencies.add(begun.elapsed());
                 }
                 true
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cold;
 use super::drive::{self, Load};
 use super::fanout;
 use super::http::broken;
@@ -23,9 +24,16 @@ pub fn run(mut arguments: Arguments) -> io::Result<(Value, bool)> {
         .iter()
         .map(|url| Target::new(url))
         .collect::<io::Result<Vec<_>>>()?;
+    if let Some(times) = arguments.one("--child-start")? {
+        return cold::child(times, &arguments.finish()?);
+    }
     let Some(first) = targets.first().cloned() else {
         return Err(broken("--url is missing"));
     };
+    if arguments.flag("--cold") {
+        arguments.finish()?;
+        return cold::servers(&targets);
+    }
     let pids = arguments.all("--pid")?;
     if let Some(count) = arguments.one("--idle")? {
         let has_stream = arguments.flag("--get-stream");

@@ -187,13 +187,15 @@ pub(super) fn shake_hands(
     posts: &mut Connection,
     events: Option<&mut Connection>,
 ) -> io::Result<Option<String>> {
-    let version = if transport == Transport::Sse { "2024-11-05" } else { "2025-11-25" };
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"bench-load","version":"1"}}}}}}"#
-    );
-    let (head, answer) = say(target, transport, None, &body, posts)?;
+    let (head, answer) = say(target, transport, None, &initialize(transport), posts)?;
     let message = match events {
-        Some(events) => events.event()?,
+        // Some servers greet before they answer.
+        Some(events) => loop {
+            let message = events.event()?;
+            if crate::scan::message(&message).is_some_and(|message| message.id.is_some()) {
+                break message;
+            }
+        },
         None => http::messages(&head, &answer).last().unwrap_or_default().to_vec(),
     };
     if crate::scan::message(&message).is_none_or(|message| message.result.is_none()) {
@@ -207,6 +209,14 @@ pub(super) fn shake_hands(
         return Err(broken("notifications/initialized was refused"));
     }
     Ok(id)
+}
+
+/// A client's first request.
+pub(super) fn initialize(transport: Transport) -> String {
+    let version = if transport == Transport::Sse { "2024-11-05" } else { "2025-11-25" };
+    format!(
+        r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"bench-load","version":"1"}}}}}}"#
+    )
 }
 
 /// Says one thing and waits for the whole answer.
