@@ -1,4 +1,5 @@
 //! The programs together: each reference server under each kind of load that it can answer.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,7 @@
 //! The ceiling: hyper answers the same bytes itself, with no child behind.
 //!
 //! Owns the answers. Must not know of Standpipe. One thread unless `--threads` says otherwise: on
-//! two cores, with the load generator on one of them, a second thread only costs.
+//! two cores, with the load generator on one of them, a second one is no faster and costs more.
 
 use std::convert::Infallible;
 use std::io;

@@ -156,7 +156,7 @@ impl Driver {
         let mut count = 0;
         if calls {
             for number in 0..self.sessions.len() {
-                if self.begun[number].is_none() && self.errors == 0 {
+                if self.begun[number].is_none() && self.is_good() {
                     self.call(number);
                 }
             }

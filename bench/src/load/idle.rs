@@ -41,12 +41,12 @@ pub(super) struct Idle {
 /// Opens the sessions and reads the memory of each process before and after.
 pub(super) fn run(idle: &Idle) -> io::Result<(Value, bool)> {
     // The first one starts the child, which is no part of a session's cost.
-    drop(open(idle)?);
+    let first = open(idle)?;
     thread::sleep(REST);
     let before = resident(&idle.pids)?;
     let start = Instant::now();
-    let mut kept = Vec::with_capacity(idle.count);
-    for _ in 0..idle.count {
+    let mut kept = vec![first];
+    for _ in 1..idle.count {
         let connection = open(idle)?;
         if idle.kept != Kept::Nothing {
             kept.push(connection);
@@ -58,7 +58,8 @@ pub(super) fn run(idle: &Idle) -> io::Result<(Value, bool)> {
     let mut each = Map::new();
     let mut total = 0.0;
     for ((pid, before), after) in idle.pids.iter().zip(&before).zip(&after) {
-        let bytes = (float(*after) - float(*before)) * 1024.0 / float(idle.count as u64);
+        let bytes = (float(*after) - float(*before)) * 1024.0
+            / float((idle.count as u64).saturating_sub(1).max(1));
         total += bytes;
         each.insert(
             pid.to_string(),

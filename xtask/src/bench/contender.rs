@@ -49,9 +49,14 @@ enum Paths {
 impl Contender {
     pub(super) fn start(server: &Server, programs: &Programs) -> anyhow::Result<Self> {
         match server {
-            Server::Bare => Self::ours(limited(&programs.bare), Paths::Reference),
-            Server::Floor { era } => {
+            Server::Bare { threads } => {
+                let mut command = limited(&programs.bare);
+                command.args(["--threads", &threads.to_string()]);
+                Self::ours(command, Paths::Reference)
+            }
+            Server::Floor { era, threads } => {
                 let mut command = limited(&programs.floor);
+                command.args(["--threads", &threads.to_string()]);
                 if *era == Era::Modern {
                     command.arg("--modern");
                 }
@@ -140,9 +145,19 @@ impl Drop for Contender {
 
 /// A program that may open as many files as this machine allows.
 pub(super) fn limited(program: &Path) -> Command {
+    if open_files().is_some_and(|files| files >= CONNECTIONS + 1000) {
+        return Command::new(program);
+    }
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(program);
     command
+}
+
+/// How many files we may open, and what we start.
+fn open_files() -> Option<usize> {
+    let text = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn standpipe(setup: &Setup, programs: &Programs) -> anyhow::Result<Contender> {

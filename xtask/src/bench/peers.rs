@@ -254,8 +254,10 @@ impl Peer {
         if self.failure.is_some() {
             return None;
         }
-        let Work::Load { client, sessions, call } = work else {
-            return None;
+        let (client, sessions, call) = match work {
+            Work::Load { client, sessions, call } => (client, sessions, call),
+            Work::Idle { .. } => return self.known.stream.map(|_| work),
+            Work::Fanout { .. } | Work::Cold | Work::Rest => return None,
         };
         // Where one session or large answers are measured, any protocol will do.
         let any_will_do = sessions == 1 || matches!(call, Call::Blob(_));

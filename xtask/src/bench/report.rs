@@ -17,6 +17,7 @@ use super::metrics::{COLUMNS, Measured, Spread, shown};
 use super::options::Options;
 use super::peers::Peer;
 use super::scenario::Side;
+use super::table::{BARE_THREADS, FLOOR_THREADS};
 use crate::workspace;
 
 /// Figures that are shown only where a goal is about them.
@@ -106,7 +107,7 @@ fn markdown(outcomes: &[Outcome], machine: &Value, peers: &[Peer], options: &Opt
     let mut text = String::from("# Results of `cargo xtask bench`\n\n");
     let _ = writeln!(
         text,
-        "{}, revision {}, {}, {}, {} cores. {} rounds of {} s, interleaved; medians, and in\n\
+        "{}, revision {}, {}, {}, {} cores. Rounds: {}, of {} s, interleaved; medians, and in\n\
          brackets the least and the most. Ratios are taken within each round.\n",
         said("date"),
         said("revision"),
@@ -116,9 +117,12 @@ fn markdown(outcomes: &[Outcome], machine: &Value, peers: &[Peer], options: &Opt
         options.rounds,
         options.seconds,
     );
-    text += "*bare*: hyper, the same bytes, no child, one thread. *floor*: hyper with one shared \
-             child, ids\nreplaced in raw bytes, nothing else, one thread. *standpipe*: all \
-             defaults.\n";
+    let _ = writeln!(
+        text,
+        "*bare*: hyper, the same bytes, no child, {BARE_THREADS} thread. *floor*: hyper with one \
+         shared\nchild, ids replaced in raw bytes, nothing else, {FLOOR_THREADS} thread. \
+         *standpipe*: all defaults.",
+    );
     goals(&mut text, outcomes);
     for Outcome { scenario, measured } in outcomes {
         let _ = writeln!(text, "\n## {}\n\n{}.\n", scenario.name, scenario.title);

@@ -46,9 +46,9 @@ impl Side {
 #[derive(Debug, Clone)]
 pub(super) enum Server {
     /// No child behind.
-    Bare,
+    Bare { threads: usize },
     /// One child behind, ids replaced, nothing else.
-    Floor { era: Era },
+    Floor { era: Era, threads: usize },
     /// The product.
     Standpipe(Setup),
     /// Another proxy.
@@ -124,9 +124,10 @@ pub(super) enum Call {
 
 /// Every scenario, with the peers where they take part. `quick` ones are smaller.
 pub(super) fn all(peers: &[Peer], quick: bool) -> Vec<Scenario> {
-    let mut scenarios = table::throughput(peers);
+    let mut scenarios = vec![table::references()];
+    scenarios.extend(table::throughput(peers));
     scenarios.extend(table::eras());
     scenarios.extend(table::sizes(peers));
-    scenarios.extend(table::costs(quick));
+    scenarios.extend(table::costs(peers, quick));
     scenarios
 }

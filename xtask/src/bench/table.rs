@@ -15,6 +15,26 @@ const MIB: usize = 1024 * KIB;
 /// Proxies in JavaScript and Python.
 const SLOWER: &[&str] = &["supergateway", "mcp-proxy-npm", "mcp-proxy-pypi", "fastmcp"];
 
+/// Threads of the references. Each has as many as suit it best on two cores, of which the load
+/// generator takes a part: the scenario `references` shows it.
+pub(super) const BARE_THREADS: usize = 1;
+pub(super) const FLOOR_THREADS: usize = 1;
+
+/// The references in different numbers of threads.
+pub(super) fn references() -> Scenario {
+    let work = load(Client::Stream, 32, Call::Echo(SMALL));
+    let floor = |threads| Server::Floor { era: Era::Legacy, threads };
+    Scenario {
+        sides: vec![
+            side("bare, 1 thread", Server::Bare { threads: 1 }, work),
+            side("bare, 2 threads", Server::Bare { threads: 2 }, work),
+            side("floor, 1 thread", floor(1), work),
+            side("floor, 2 threads", floor(2), work),
+        ],
+        ..empty("references", "32 sessions, the references in one and two threads".to_owned())
+    }
+}
+
 /// Latency and throughput of small calls.
 pub(super) fn throughput(peers: &[Peer]) -> Vec<Scenario> {
     let stream = |sessions| load(Client::Stream, sessions, Call::Echo(SMALL));
@@ -64,12 +84,12 @@ pub(super) fn throughput(peers: &[Peer]) -> Vec<Scenario> {
 pub(super) fn eras() -> Vec<Scenario> {
     let modern = |sessions| load(Client::Modern, sessions, Call::Echo(SMALL));
     let legacy = load(Client::Stream, 32, Call::Echo(SMALL));
-    let floor = Server::Floor { era: Era::Modern };
+    let floor = Server::Floor { era: Era::Modern, threads: FLOOR_THREADS };
     let modern_child = Server::Standpipe(Setup { era: Era::Modern, ..Setup::default() });
     let legacy_child = standpipe();
     let same = |name, sessions: usize| Scenario {
         sides: vec![
-            side("bare", Server::Bare, modern(sessions)),
+            side("bare", bare(), modern(sessions)),
             side("floor", floor.clone(), modern(sessions)),
             side("standpipe", modern_child.clone(), modern(sessions)),
         ],
@@ -129,8 +149,10 @@ pub(super) fn sizes(peers: &[Peer]) -> Vec<Scenario> {
 }
 
 /// What services, sessions and features cost.
-pub(super) fn costs(quick: bool) -> Vec<Scenario> {
-    let scenarios = [services(), idle("idle-200", 200), fanout(if quick { 100 } else { 1000 })];
+pub(super) fn costs(peers: &[Peer], quick: bool) -> Vec<Scenario> {
+    let mut few = idle("idle-200", 200);
+    join(&mut few, peers);
+    let scenarios = [services(), few, fanout(if quick { 100 } else { 1000 })];
     let many =
         if quick { vec![] } else { vec![idle("idle-2000", 2000), idle("idle-10000", 10_000)] };
     let small = load(Client::Stream, 32, Call::Echo(SMALL));
@@ -217,8 +239,8 @@ fn idle(name: &'static str, sessions: usize) -> Scenario {
     let idle = |kept| Work::Idle { sessions, kept };
     Scenario {
         sides: vec![
-            side("bare, connection", Server::Bare, idle(Kept::Connection)),
-            side("bare, GET stream", Server::Bare, idle(Kept::Stream)),
+            side("bare, connection", bare(), idle(Kept::Connection)),
+            side("bare, GET stream", bare(), idle(Kept::Stream)),
             side("no connection", standpipe(), idle(Kept::Nothing)),
             side("connection", standpipe(), idle(Kept::Connection)),
             side("GET stream", standpipe(), idle(Kept::Stream)),
@@ -247,14 +269,14 @@ fn fanout(streams: usize) -> Scenario {
 /// Both references and the product at the same work.
 fn usual(name: &'static str, title: &str, work: Work) -> Scenario {
     let mut scenario = with_floor(name, title, work);
-    scenario.sides.insert(0, side("bare", Server::Bare, work));
+    scenario.sides.insert(0, side("bare", bare(), work));
     scenario
 }
 
 fn with_floor(name: &'static str, title: &str, work: Work) -> Scenario {
     Scenario {
         sides: vec![
-            side("floor", Server::Floor { era: Era::Legacy }, work),
+            side("floor", Server::Floor { era: Era::Legacy, threads: FLOOR_THREADS }, work),
             side("standpipe", standpipe(), work),
         ],
         against: Some("floor"),
@@ -288,6 +310,10 @@ fn load(client: Client, sessions: usize, call: Call) -> Work {
 
 fn standpipe() -> Server {
     Server::Standpipe(Setup::default())
+}
+
+fn bare() -> Server {
+    Server::Bare { threads: BARE_THREADS }
 }
 
 /// A goal of the side `standpipe`.

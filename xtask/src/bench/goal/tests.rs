@@ -6,7 +6,7 @@ use super::{Goal, Test};
 
 fn judge(test: Test, metric: &'static str) -> Option<bool> {
     let names = ["floor", "standpipe", "slow", "slower", "absent"];
-    let side = |name: &str| Side { name: name.to_owned(), server: Server::Bare, work: Work::Rest };
+    let side = |name: &str| Side { name: name.to_owned(), server: Server::Child, work: Work::Rest };
     let scenario = Scenario {
         name: "name",
         title: String::new(),

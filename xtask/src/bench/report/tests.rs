@@ -6,7 +6,7 @@ use super::super::scenario::{Scenario, Server, Side, Work};
 use super::{Options, Outcome, as_json, machine, markdown};
 
 fn outcome() -> Outcome {
-    let side = |name: &str| Side { name: name.to_owned(), server: Server::Bare, work: Work::Rest };
+    let side = |name: &str| Side { name: name.to_owned(), server: Server::Child, work: Work::Rest };
     let round = |rps: f64, kib: f64| Metrics::from([("rps", rps), ("rss_peak_kib", kib)]);
     let failed =
         Measured { rounds: vec![Metrics::new()], failure: Some("3 wrong | answers".to_owned()) };
