@@ -86,7 +86,7 @@ fn floor_opens_a_modern_child_as_such() {
 
 #[test]
 fn a_wrong_answer_is_noticed() {
-    let child = format!("{ECHO} | sed --unbuffered s/00001-/00002-/");
+    let child = format!("{ECHO} | sed --unbuffered 's/\"00001-/\"00002-/'");
     let floor = Server::start(FLOOR, &["--", "sh", "-c", &child]);
     let output = Command::new(LOAD)
         .args(["--url", &format!("{}/mcp", floor.url), "--sessions", "2", "--requests", "100"])

@@ -89,7 +89,11 @@ impl Goal {
             Test::TimesAtLeast(..) | Test::TimesAtMost(..) | Test::TimesBestAtLeast(..) => {
                 format!("{value:.2} ×")
             }
-            Test::MoreAtMost(..) | Test::AtMost(_) => {
+            Test::MoreAtMost(..) => {
+                let (title, unit) = unit(self.metric);
+                format!("{} more ({title})", super::metrics::shown(value / unit))
+            }
+            Test::AtMost(_) => {
                 let (title, unit) = unit(self.metric);
                 format!("{} ({title})", super::metrics::shown(value / unit))
             }

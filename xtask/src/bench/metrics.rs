@@ -93,10 +93,14 @@ pub(super) const COLUMNS: &[(&str, &str, f64)] = &[
     ("notification_cpu_us", "CPU µs/notification", 1.0),
 ];
 
+/// Figures that are shown only where a goal is about them.
+pub(super) const SELDOM: &[&str] = &["rps_without_children"];
+
 /// The figures as a person reads them while it runs.
 pub(super) fn line(metrics: &Metrics) -> String {
     COLUMNS
         .iter()
+        .filter(|(name, ..)| !SELDOM.contains(name))
         .filter_map(|(name, title, unit)| {
             Some(format!("{title} {}", shown(metrics.get(name)? / unit)))
         })

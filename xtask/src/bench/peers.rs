@@ -212,8 +212,7 @@ impl Known {
             Registry::Crates => {
                 let mut cargo = workspace::cargo();
                 cargo.args(["install", "--locked", "--version", self.version, "--root"]);
-                // Elsewhere than the workspace, whose toolchain and settings are not theirs.
-                command::output(cargo.arg(folder).arg(self.package).current_dir(folder))?;
+                command::output(cargo.arg(folder).arg(self.package))?;
             }
         }
         Ok(())

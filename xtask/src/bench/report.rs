@@ -13,15 +13,12 @@ use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use super::machine;
-use super::metrics::{COLUMNS, Measured, Spread, shown};
+use super::metrics::{COLUMNS, Measured, SELDOM, Spread, shown};
 use super::options::Options;
 use super::peers::Peer;
 use super::scenario::Side;
 use super::table::{BARE_THREADS, FLOOR_THREADS};
 use crate::workspace;
-
-/// Figures that are shown only where a goal is about them.
-const SELDOM: &[&str] = &["rps_without_children"];
 
 /// The figure by which sides are compared, the first that there is.
 const LEADING: &[&str] = &["mb_per_s", "rps"];
