@@ -5,6 +5,8 @@
 //! our crates, so that a mistake of theirs shows here instead of being repeated.
 
 pub mod arguments;
+// It waits with epoll and reads `/proc`.
+#[cfg(target_os = "linux")]
 pub mod load;
 pub mod opening;
 pub mod reply;

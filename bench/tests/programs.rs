@@ -1,4 +1,5 @@
 //! The programs together: each reference server under each kind of load that it can answer.
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};

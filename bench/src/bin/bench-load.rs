@@ -8,10 +8,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use standpipe_bench::arguments::Arguments;
-use standpipe_bench::load;
+#[cfg(target_os = "linux")]
+use standpipe_bench::load::run;
 
 fn main() -> ExitCode {
-    let outcome = load::run(Arguments::of_process()).and_then(|(report, is_good)| {
+    let outcome = run(Arguments::of_process()).and_then(|(report, is_good)| {
         writeln!(io::stdout(), "{report}")?;
         Ok(is_good)
     });
@@ -23,4 +24,9 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run(_: Arguments) -> io::Result<(String, bool)> {
+    Err(io::Error::other("load is made on Linux only"))
 }
