@@ -105,6 +105,12 @@ impl Contender {
             listening: Duration::ZERO,
         };
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if let Some(child) = &mut contender.child
+                && let Some(status) = child.try_wait()?
+            {
+                contender.child = None;
+                bail!("it ended with {status}");
+            }
             if start.elapsed().unwrap_or_default() > PATIENCE {
                 bail!("it does not listen on port {port}");
             }

@@ -30,6 +30,9 @@ const LARGE: f64 = 1.5;
 /// Between two readings of the metrics.
 const SCRAPE: Duration = Duration::from_millis(100);
 
+/// How long processes may take to end that are no longer needed.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// How long a server that was started is left alone before its memory is read.
 const REST: Duration = Duration::from_millis(500);
 
@@ -108,11 +111,14 @@ fn load(
         urls(&mut command, server, client);
         command
     };
+    let own = processes::below(server.pid()?)?.own;
     // Once to every service, so that all children run and can be found.
     let services = server.urls(client).len();
     let count = services.to_string();
     report(command(services).args(["--warmup-seconds", "0", "--requests", &count]))?;
-    let Processes { own, children } = processes::below(server.pid()?)?;
+    // Some end a session's process with the session.
+    thread::sleep(SETTLED);
+    let children = processes::below(server.pid()?)?.children;
     let is_large = size >= 1024 * 1024;
     let seconds = if is_large { options.seconds.max(LARGE) } else { options.seconds };
     let warmup = (seconds * 0.2).clamp(0.1, 1.0);
