@@ -5,6 +5,7 @@
 //! It is plain Rust, so that a fresh machine needs no task runner.
 #![expect(clippy::print_stdout, reason = "a task reports to the person who ran it")]
 
+mod bench;
 mod checks;
 mod command;
 mod conformance;
@@ -28,7 +29,9 @@ cargo xtask TASK
   install         fetch what the end-to-end suites need into target/e2e
   e2e [SUITE...]  run the end-to-end suites, or only those named
   soak [--minutes N | --seconds N] [--seed S]
-                  clients of every kind while processes are killed, and the figures of it";
+                  clients of every kind while processes are killed, and the figures of it
+  bench [--scenario NAME...] [--rounds N] [--seconds S] [--quick] [--peers] [--standpipe PATH]
+                  Standpipe beside a bare server and the least a proxy can do; bench/results";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Some("tidy") if rest.is_empty() => tidy::run(&mut tally),
         Some("install") if rest.is_empty() => install::run().map(|()| tally.pass()),
         Some("e2e") => suites::run(&rest, &mut tally),
+        Some("bench") => bench::task(&rest, &mut tally),
         Some("soak") => soak::task(&rest, &mut tally),
         _ => {
             println!("{USAGE}\n\nsuites: {}", suites::names().join(", "));

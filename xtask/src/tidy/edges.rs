@@ -31,6 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (TESTKIT, &[]),
+    // Measures the others from outside, and must not share their mistakes.
+    ("standpipe-bench", &[]),
     ("xtask", &[]),
 ];
 

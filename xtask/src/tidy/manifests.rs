@@ -17,7 +17,8 @@ pub(crate) fn check(files: &[File]) -> Vec<Finding> {
 }
 
 fn is_member(path: &str) -> bool {
-    path == "xtask/Cargo.toml" || (path.starts_with("crates/") && path.ends_with("/Cargo.toml"))
+    matches!(path, "xtask/Cargo.toml" | "bench/Cargo.toml")
+        || (path.starts_with("crates/") && path.ends_with("/Cargo.toml"))
 }
 
 fn check_one(file: &File) -> Vec<Finding> {

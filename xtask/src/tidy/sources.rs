@@ -164,7 +164,8 @@ fn has_word(line: &str, word: &str) -> bool {
 
 /// The file is compiled into a crate, rather than a test beside it.
 fn is_source(path: &str) -> bool {
-    path.starts_with("xtask/src/") || (path.starts_with("crates/") && path.contains("/src/"))
+    ["xtask/src/", "bench/src/"].iter().any(|folder| path.starts_with(folder))
+        || (path.starts_with("crates/") && path.contains("/src/"))
 }
 
 fn at(path: &str, number: usize) -> String {
