@@ -85,7 +85,10 @@ impl Routes {
         let named = Trace::new(Arc::clone(&scene) as Arc<dyn trace::Record>);
         let mut response = match &table.traces {
             None => named.clone().scope(table.checked(request)).await,
-            Some(traces) => traces.follow(scene, request, |request| table.checked(request)).await,
+            // Boxed, like all that is rare here: a connection has room for the largest future.
+            Some(traces) => {
+                Box::pin(traces.follow(scene, request, |request| table.checked(request))).await
+            }
         };
         id.mark(response.headers_mut());
         spanned::spanned(response, named)
@@ -119,7 +122,9 @@ impl Table {
         let app = &*self.app;
         // Taken apart before the request goes on: the name in the path is borrowed from it.
         let (service, wanted) = match endpoint::of(request.uri().path(), self.served) {
-            None => return refuse_caller(app, &AppError::UnknownPath, request).await,
+            None => {
+                return Box::pin(refuse_caller(app, &AppError::UnknownPath, request)).await;
+            }
             Some(Endpoint::Ops(answer)) => {
                 if !matches!(*request.method(), Method::GET | Method::HEAD) {
                     return app.refuse(&AppError::Method { allow: "GET, HEAD" }, None);
@@ -130,7 +135,7 @@ impl Table {
         };
         let service = match service {
             Ok(service) => service,
-            Err(refused) => return refuse_caller(app, &refused, request).await,
+            Err(refused) => return Box::pin(refuse_caller(app, &refused, request)).await,
         };
         trace::service(service.gate().service());
         match wanted {
@@ -148,7 +153,8 @@ impl Table {
                 app.sse.open(&sse_route(&service), &message_path, &request).map(ReplyBody::boxed)
             }
             endpoint::Wanted::Message => {
-                app.sse.message(&sse_route(&service), request).await.map(ReplyBody::boxed)
+                let route = sse_route(&service);
+                Box::pin(app.sse.message(&route, request)).await.map(ReplyBody::boxed)
             }
         }
     }

@@ -50,8 +50,9 @@ where
     B: http_body::Body<Data = Bytes>,
 {
     let (head, body) = request.into_parts();
-    let answer = match head.method {
-        Method::POST => post(transport, route, &head, body).await,
+    let method = head.method.clone();
+    let answer = match method {
+        Method::POST => post(transport, route, head, body).await,
         Method::GET | Method::DELETE if claimed.is_none() && names_nothing(&head.headers) => {
             // Of no era that has this method.
             Err(Refusal::Method { allow: "POST" }.into())
@@ -63,7 +64,7 @@ where
     answer.unwrap_or_else(|refused| {
         tracing::debug!(
             service = %route.gate.service(),
-            method = %head.method,
+            %method,
             status = refused.refusal.status().as_u16(),
             reason = %refused.refusal,
             "request refused"
@@ -76,7 +77,7 @@ where
 async fn post<B>(
     transport: &StreamTransport,
     route: &Route,
-    head: &Parts,
+    head: Parts,
     body: B,
 ) -> Result<Response<StreamBody>, Refused>
 where
@@ -101,11 +102,11 @@ where
     match incoming {
         Incoming::Single(Message::Request(request)) => {
             let id = request.id.clone();
-            let headers = &head.headers;
             let answer = if &*request.method == method::INITIALIZE {
+                let headers = &head.headers;
                 Box::pin(initialize::serve(transport, route, headers, request, permit)).await
             } else {
-                request::serve(transport, route, headers, request, permit).await
+                request::serve(transport, route, head, request, permit).await
             };
             answer.map_err(|refusal| Refused { refusal, id: Some(id) })
         }

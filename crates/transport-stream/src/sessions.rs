@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
 use standpipe_core::id::SessionId;
 use tokio::time::Instant;
 
@@ -20,7 +21,8 @@ const MAX_SESSIONS: usize = 10_000;
 /// All sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    records: DashMap<SessionId, Arc<Record>>,
+    /// Their ids are random, and ours.
+    records: DashMap<SessionId, Arc<Record>, FxBuildHasher>,
     taken: Arc<AtomicUsize>,
 }
 

@@ -4,11 +4,13 @@
 //! stdin is the classic deadlock; here neither ever waits for the other. Must not know what a line
 //! means.
 
+use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use standpipe_core::mux::{Batch, Mux};
 use standpipe_metrics::ServiceMetrics;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,6 +36,9 @@ impl Inlet for ChildStdin {
         rustix::io::ioctl_fionread(self).is_ok_and(|unread| unread == 0)
     }
 }
+
+/// Pieces written in one go: a small batch is one, a large payload three.
+const SLICES: usize = 4;
 
 /// Reads in one turn before inputs get theirs.
 const READS_AT_ONCE: usize = 8;
@@ -101,21 +106,22 @@ impl Pipes {
                 }
                 return wrote;
             };
-            let Some(chunk) = self.writing.chunks.front_mut() else {
+            if self.writing.chunks.is_empty() {
                 if mux.outgoing().is_empty() {
                     self.writing = Batch::default();
                     return wrote;
                 }
                 self.writing = mux.outgoing().next_batch();
                 continue;
-            };
-            match stdin.as_mut().poll_write(cx, chunk) {
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            for (slice, chunk) in slices.iter_mut().zip(&self.writing.chunks) {
+                *slice = IoSlice::new(chunk);
+            }
+            match stdin.as_mut().poll_write_vectored(cx, &slices) {
                 Poll::Pending => return wrote,
                 Poll::Ready(Ok(written @ 1..)) => {
-                    chunk.advance(written);
-                    if chunk.is_empty() {
-                        self.writing.chunks.pop_front();
-                    }
+                    written_of(&mut self.writing.chunks, written);
                     wrote = Poll::Ready(());
                 }
                 // The child mostly ends then. One that does not is of no use either.
@@ -152,6 +158,18 @@ impl Pipes {
             progress = Poll::Ready(());
         }
         progress
+    }
+}
+
+/// Takes what was written off the front.
+fn written_of(chunks: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(chunk) = chunks.front_mut() {
+        if chunk.len() > written {
+            chunk.advance(written);
+            return;
+        }
+        written -= chunk.len();
+        chunks.pop_front();
     }
 }
 

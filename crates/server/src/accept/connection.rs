@@ -1,24 +1,23 @@
 //! One connection, from its acceptance to its end.
 //!
-//! Owns HTTP/1.1 on one socket. It must not know what requests mean. It exists to join three
-//! endings: the client's, the graceful one and the abrupt one.
+//! Owns HTTP/1.1 on one socket. It must not know what requests mean. It exists to join four
+//! endings: the client's, the graceful one, the abrupt one, and that of a client that says nothing.
+
+mod quiet;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use quiet::Quiet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-
-/// From the end of one request, or the beginning of the connection, to the end of the next one's
-/// headers. Longer than common clients keep idle connections, so that they end them and not we.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Memory for one request's headers, in bytes; longer ones are answered 431.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -34,21 +33,22 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError>,
 {
     move |stream| {
         Box::pin(async move {
             let _held = held;
+            let quiet = Arc::new(Quiet::default());
+            let watched = Arc::clone(&quiet);
             let service = service_fn(move |request| {
+                let busy = quiet.busy();
                 let response = handler(request);
-                async move { Ok::<_, Infallible>(response.await) }
+                async move { Ok::<_, Infallible>(busy.until_the_end_of(response.await)) }
             });
             let mut protocol = http1::Builder::new();
-            protocol
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(MAX_HEADER_BYTES);
+            // A timer of hyper's own would be set anew for every request.
+            protocol.header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES);
             let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
             let ended = tokio::select! {
                 biased;
@@ -59,6 +59,10 @@ where
                         ended = connection.as_mut() => ended,
                         () = aborting.cancelled() => Ok(()),
                     }
+                }
+                () = watched.for_too_long() => {
+                    tracing::debug!("connection ended: no request came");
+                    Ok(())
                 }
             };
             if let Err(error) = ended {

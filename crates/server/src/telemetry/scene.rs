@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::{Method, Request, Uri};
+use http::{Method, Request};
 use standpipe_core::id::SessionId;
 use standpipe_core::message::{Message, Response};
 use standpipe_core::protocol::ProtocolVersion;
@@ -18,7 +18,8 @@ use crate::edge::RequestId;
 pub struct Scene {
     id: RequestId,
     method: Method,
-    uri: Uri,
+    /// Copied: a piece of the URI would keep the connection's buffer from being used again.
+    path: Box<str>,
     service: OnceLock<Arc<str>>,
     session: OnceLock<SessionId>,
 }
@@ -29,7 +30,7 @@ impl Scene {
         Self {
             id,
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            path: request.uri().path().into(),
             service: OnceLock::new(),
             session: OnceLock::new(),
         }
@@ -50,7 +51,7 @@ impl Record for Scene {
     fn name(&self, put: &mut dyn FnMut(&'static str, &str)) {
         put("request_id", self.id.to_header().to_str().unwrap_or_default());
         put("method", self.method.as_str());
-        put("path", self.uri.path());
+        put("path", &self.path);
         if let Some(service) = self.service.get() {
             put("service", service);
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
 use smallvec::{SmallVec, smallvec};
 use standpipe_core::budget::Permit;
 use standpipe_core::connection::{Delivery, Intake};
@@ -35,13 +36,13 @@ const PLAIN_WITHIN: Duration = Duration::from_secs(1);
 pub(super) async fn serve(
     transport: &StreamTransport,
     route: &Route,
-    headers: &HeaderMap,
+    head: Parts,
     request: Request,
     permit: Permit,
 ) -> Result<Response<StreamBody>, Refusal> {
     let in_flight = route.metrics.in_flight(Wire::StreamLegacy);
     let id = request.id.clone();
-    let sent = send(transport, route, headers, request, permit).await;
+    let sent = send(transport, route, head, request, permit).await;
     let (record, in_use, intake) = match sent {
         Ok(sent) => sent,
         Err(refusal) => {
@@ -65,11 +66,13 @@ pub(super) async fn serve(
 async fn send(
     transport: &StreamTransport,
     route: &Route,
-    headers: &HeaderMap,
+    head: Parts,
     request: Request,
     permit: Permit,
 ) -> Result<(Arc<Record>, InUse, Intake), Refusal> {
-    let (record, in_use) = session(transport, route, headers)?;
+    let (record, in_use) = session(transport, route, &head.headers)?;
+    // It holds pieces of the connection's buffer, which can be used again without them.
+    drop(head);
     if transport.shutdown().is_cancelled() {
         return Err(Refusal::Fault(route.gate.fault(FaultKind::Draining)));
     }
