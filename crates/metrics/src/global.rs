@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{IntCounter, IntGauge, Registry};
 use standpipe_core::service::ServiceId;
 
-use crate::families::{Families, GlobalFamilies};
+use crate::exposition;
+use crate::families::GlobalFamilies;
 use crate::guards::OpenConnection;
 use crate::labels::{Label, Refusal, Reload, Spans};
 use crate::service::ServiceMetrics;
@@ -42,7 +43,6 @@ impl Metrics {
     pub fn new(version: &str) -> Arc<Self> {
         let registry = Registry::new();
         let global = GlobalFamilies::register(&registry);
-        let families = Families::register(&registry);
         let none: [&str; 0] = [];
         global
             .build_info
@@ -66,7 +66,7 @@ impl Metrics {
             connections_total: global.connections_total.with_label_values(&none),
             connections: global.connections,
             body_bytes: global.body_bytes,
-            services: Arc::new(Services { families, known: Mutex::default() }),
+            services: Arc::default(),
             registry,
             hooks: Mutex::default(),
         })
@@ -131,11 +131,7 @@ impl Metrics {
         for hook in &*lock(&self.hooks) {
             hook();
         }
-        let mut text = String::new();
-        TextEncoder::new()
-            .encode_utf8(&self.registry.gather(), &mut text)
-            .expect("the encoder refuses only families without series, which are not gathered");
-        text
+        exposition::text(self.registry.gather(), &self.services.all())
     }
 }
 
@@ -146,10 +142,9 @@ impl fmt::Debug for Metrics {
 }
 
 /// Which services are counted now.
+#[derive(Default)]
 pub(crate) struct Services {
-    families: Families,
-    /// Series are made and removed only under this lock, so that a service that comes back while
-    /// its predecessor's last handle goes loses nothing.
+    /// Handles are made only under this lock, so that there is never a second set for one service.
     known: Mutex<HashMap<ServiceId, Weak<ServiceMetrics>>>,
 }
 
@@ -159,20 +154,22 @@ impl Services {
         if let Some(alive) = known.get(id).and_then(Weak::upgrade) {
             return alive;
         }
-        // A predecessor whose drop has not got the lock yet: the new series start at zero.
-        if known.contains_key(id) {
-            this.families.forget(id.as_str());
-        }
-        let new = ServiceMetrics::resolve(&this.families, this, id);
+        // In the place of a predecessor, if there was one: the new series start at zero.
+        let new = ServiceMetrics::new(this, id);
         known.insert(id.clone(), Arc::downgrade(&new));
         new
     }
 
-    pub(crate) fn gone(&self, id: &ServiceId, who: &Weak<ServiceMetrics>) {
+    fn all(&self) -> Vec<Arc<ServiceMetrics>> {
+        lock(&self.known).values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The last handle of a service goes.
+    pub(crate) fn gone(&self, id: &ServiceId) {
         let mut known = lock(&self.known);
-        if known.get(id).is_some_and(|current| Weak::ptr_eq(current, who)) {
+        // Otherwise it is known by a successor's handle already.
+        if known.get(id).is_some_and(|current| current.strong_count() == 0) {
             known.remove(id);
-            self.families.forget(id.as_str());
         }
     }
 }

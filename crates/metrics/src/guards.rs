@@ -52,14 +52,14 @@ pub struct OpenSession {
 
 impl OpenSession {
     pub(crate) fn new(service: Arc<ServiceMetrics>, wire: Wire) -> Self {
-        service.sessions.get(wire).inc();
+        service.sessions.get(wire.over()).inc();
         Self { service, wire }
     }
 }
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        self.service.sessions.get(self.wire).dec();
+        self.service.sessions.get(self.wire.over()).dec();
     }
 }
 
@@ -72,14 +72,14 @@ pub struct OpenStream {
 
 impl OpenStream {
     pub(crate) fn new(service: Arc<ServiceMetrics>, wire: Wire) -> Self {
-        service.open_streams.get(wire).inc();
+        service.open_streams.get(wire.over()).inc();
         Self { service, wire }
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.service.open_streams.get(self.wire).dec();
+        self.service.open_streams.get(self.wire.over()).dec();
     }
 }
 
@@ -122,7 +122,7 @@ impl ChildUsage {
     /// open file descriptors.
     pub fn observe(&mut self, cpu_seconds: f64, resident_bytes: u64, open_fds: u64) {
         if cpu_seconds > self.cpu_seconds {
-            self.service.cpu_seconds.inc_by(cpu_seconds - self.cpu_seconds);
+            self.service.cpu_seconds.add(cpu_seconds - self.cpu_seconds);
             self.cpu_seconds = cpu_seconds;
         }
         let resident_bytes = i64::try_from(resident_bytes).unwrap_or(i64::MAX);
@@ -137,8 +137,8 @@ impl ChildUsage {
 impl Drop for ChildUsage {
     fn drop(&mut self) {
         self.service.processes.dec();
-        self.service.resident_bytes.sub(self.resident_bytes);
-        self.service.open_fds.sub(self.open_fds);
+        self.service.resident_bytes.add(-self.resident_bytes);
+        self.service.open_fds.add(-self.open_fds);
     }
 }
 

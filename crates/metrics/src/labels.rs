@@ -38,7 +38,7 @@ macro_rules! label {
     };
 }
 
-/// A closed set of label values; lets families of any label share one table type.
+/// A closed set of label values; lets numbers of any label share one table type.
 pub(crate) trait Label: Copy + 'static {
     const VALUES: &'static [Self];
     fn word(self) -> &'static str;
@@ -79,12 +79,26 @@ label! {
     }
 }
 
+label! {
+    /// Over which transport, whatever the era (`transport`).
+    Transport {
+        /// Streamable HTTP.
+        Stream => "streamable_http",
+        /// HTTP+SSE.
+        Sse => "sse",
+    }
+}
+
 impl Wire {
     /// The value of the label `transport`.
     pub const fn transport(self) -> &'static str {
+        self.over().as_str()
+    }
+
+    pub(crate) const fn over(self) -> Transport {
         match self {
-            Self::StreamLegacy | Self::StreamModern => "streamable_http",
-            Self::Sse => "sse",
+            Self::StreamLegacy | Self::StreamModern => Transport::Stream,
+            Self::Sse => Transport::Sse,
         }
     }
 

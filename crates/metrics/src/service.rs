@@ -1,21 +1,22 @@
-//! One service's series, with their labels resolved.
+//! One service's numbers.
 //!
-//! Owns the handles through which a service is counted. It must not know when anything happens.
-//! It exists so that counting on the hot path is an atomic addition: no look-up, no label text.
+//! Owns the handle through which a service is counted. It must not know when anything happens, nor
+//! under which names the numbers appear. It exists so that counting on the hot path is an atomic
+//! addition: no look-up, no label text.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use prometheus::core::{MetricVec, MetricVecBuilder};
-use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 use standpipe_core::service::ServiceId;
 
-use crate::families::Families;
+use crate::cells::{Count, Level, Seconds, Spread};
+use crate::families::{REQUEST_BUCKETS, START_BUCKETS};
 use crate::global::Services;
 use crate::guards::{ChildUsage, InFlight, OpenSession, OpenStream};
 use crate::labels::{
-    Dropped, ExitReason, Label, Outcome, Phase, QuestionRefusal, StartOutcome, Wire,
+    Dropped, ExitReason, Label, Outcome, Phase, QuestionRefusal, StartOutcome, Transport, Wire,
 };
 
 /// Counts what happens to one service. All handles of one service share the same series; the
@@ -23,29 +24,27 @@ use crate::labels::{
 pub struct ServiceMetrics {
     id: ServiceId,
     services: Arc<Services>,
-    /// Tells this set of handles from a later one of the same name.
-    me: Weak<Self>,
-    /// By [`Wire`], then by [`Outcome`].
-    requests: Vec<Table<Outcome, IntCounter>>,
-    request_duration: Table<Wire, Histogram>,
-    pub(crate) in_flight: IntGauge,
-    pub(crate) sessions: Table<Wire, IntGauge>,
-    pub(crate) open_streams: Table<Wire, IntGauge>,
-    starts: Table<StartOutcome, IntCounter>,
-    start_duration: Histogram,
-    exits: Table<ExitReason, IntCounter>,
-    phase: Table<Phase, IntGauge>,
-    restarts: IntCounter,
-    probe_failures: IntCounter,
-    health_cache_hits: IntCounter,
-    noise_lines: IntCounter,
-    oversized_lines: IntCounter,
-    dropped: Table<Dropped, IntCounter>,
-    refused_questions: Table<QuestionRefusal, IntCounter>,
-    pub(crate) processes: IntGauge,
-    pub(crate) cpu_seconds: Counter,
-    pub(crate) resident_bytes: IntGauge,
-    pub(crate) open_fds: IntGauge,
+    pub(crate) requests: Table<Wire, Table<Outcome, Count, 8>, 3>,
+    pub(crate) request_duration: Table<Transport, Spread<{ REQUEST_BUCKETS.len() }>, 2>,
+    pub(crate) in_flight: Level,
+    pub(crate) sessions: Table<Transport, Level, 2>,
+    pub(crate) open_streams: Table<Transport, Level, 2>,
+    pub(crate) starts: Table<StartOutcome, Count, 6>,
+    pub(crate) start_duration: Spread<{ START_BUCKETS.len() }>,
+    pub(crate) exits: Table<ExitReason, Count, 7>,
+    /// One more than the phase's index; 0 while nobody has said which it is.
+    phase: AtomicUsize,
+    pub(crate) restarts: Count,
+    pub(crate) probe_failures: Count,
+    pub(crate) health_cache_hits: Count,
+    pub(crate) noise_lines: Count,
+    pub(crate) oversized_lines: Count,
+    pub(crate) dropped: Table<Dropped, Count, 10>,
+    pub(crate) refused_questions: Table<QuestionRefusal, Count, 6>,
+    pub(crate) processes: Level,
+    pub(crate) cpu_seconds: Seconds,
+    pub(crate) resident_bytes: Level,
+    pub(crate) open_fds: Level,
 }
 
 impl ServiceMetrics {
@@ -62,8 +61,8 @@ impl ServiceMetrics {
 
     /// A request that was over before it began: refused, or answered on the spot.
     pub fn request(&self, wire: Wire, outcome: Outcome, took: Duration) {
-        self.requests[wire.index()].get(outcome).inc();
-        self.request_duration.get(wire).observe(took.as_secs_f64());
+        self.requests.get(wire).get(outcome).inc();
+        self.request_duration.get(wire.over()).observe(took);
     }
 
     /// A session opened; it ends when the guard is dropped.
@@ -80,7 +79,7 @@ impl ServiceMetrics {
     pub fn start_ended(&self, outcome: StartOutcome, took: Duration) {
         self.starts.get(outcome).inc();
         if outcome == StartOutcome::Ready {
-            self.start_duration.observe(took.as_secs_f64());
+            self.start_duration.observe(took);
         }
     }
 
@@ -91,13 +90,12 @@ impl ServiceMetrics {
 
     /// The service is in this phase now.
     pub fn set_phase(&self, phase: Phase) {
-        // Set before clearing: a scrape in between sees two phases, but never none.
-        self.phase.get(phase).set(1);
-        for &other in Phase::ALL {
-            if other != phase {
-                self.phase.get(other).set(0);
-            }
-        }
+        self.phase.store(phase.index() + 1, Ordering::Relaxed);
+    }
+
+    /// Whether this is the phase the service is in.
+    pub(crate) fn is_in(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Relaxed) == phase.index() + 1
     }
 
     /// A process is started in place of one that ended.
@@ -127,7 +125,7 @@ impl ServiceMetrics {
 
     /// Messages were delivered to nobody.
     pub fn dropped(&self, reason: Dropped, count: u64) {
-        self.dropped.get(reason).inc_by(count);
+        self.dropped.get(reason).add(count);
     }
 
     /// A child's question was shown to nobody.
@@ -140,63 +138,37 @@ impl ServiceMetrics {
         ChildUsage::new(Arc::clone(self))
     }
 
-    pub(crate) fn resolve(
-        families: &Families,
-        services: &Arc<Services>,
-        id: &ServiceId,
-    ) -> Arc<Self> {
-        let name = id.as_str();
-        let of = |family| single(family, name);
-        let by_transport = |wire: &Wire| [name, wire.transport()];
-        let requests = |wire: &Wire| {
-            Table::new(Outcome::ALL.iter().map(|outcome| {
-                let labels = [name, wire.transport(), wire.era(), outcome.as_str()];
-                families.requests.with_label_values(&labels)
-            }))
-        };
-        Arc::new_cyclic(|me| Self {
+    pub(crate) fn new(services: &Arc<Services>, id: &ServiceId) -> Arc<Self> {
+        Arc::new(Self {
             id: id.clone(),
             services: Arc::clone(services),
-            me: Weak::clone(me),
-            requests: Wire::ALL.iter().map(requests).collect(),
-            request_duration: Table::new(
-                Wire::ALL
-                    .iter()
-                    .map(|wire| families.request_duration.with_label_values(&by_transport(wire))),
-            ),
-            in_flight: families.in_flight.with_label_values(&[name]),
-            sessions: Table::new(
-                Wire::ALL
-                    .iter()
-                    .map(|wire| families.sessions.with_label_values(&by_transport(wire))),
-            ),
-            open_streams: Table::new(
-                Wire::ALL
-                    .iter()
-                    .map(|wire| families.open_streams.with_label_values(&by_transport(wire))),
-            ),
-            starts: Table::of(&families.starts, name),
-            start_duration: families.start_duration.with_label_values(&[name]),
-            exits: Table::of(&families.exits, name),
-            phase: Table::of(&families.phase, name),
-            restarts: of(&families.restarts),
-            probe_failures: of(&families.probe_failures),
-            health_cache_hits: of(&families.health_cache_hits),
-            noise_lines: of(&families.noise_lines),
-            oversized_lines: of(&families.oversized_lines),
-            dropped: Table::of(&families.dropped, name),
-            refused_questions: Table::of(&families.refused_questions, name),
-            processes: families.processes.with_label_values(&[name]),
-            cpu_seconds: families.cpu_seconds.with_label_values(&[name]),
-            resident_bytes: families.resident_bytes.with_label_values(&[name]),
-            open_fds: families.open_fds.with_label_values(&[name]),
+            requests: Table::default(),
+            request_duration: Table::of(|| Spread::new(&REQUEST_BUCKETS)),
+            in_flight: Level::default(),
+            sessions: Table::default(),
+            open_streams: Table::default(),
+            starts: Table::default(),
+            start_duration: Spread::new(&START_BUCKETS),
+            exits: Table::default(),
+            phase: AtomicUsize::new(0),
+            restarts: Count::default(),
+            probe_failures: Count::default(),
+            health_cache_hits: Count::default(),
+            noise_lines: Count::default(),
+            oversized_lines: Count::default(),
+            dropped: Table::default(),
+            refused_questions: Table::default(),
+            processes: Level::default(),
+            cpu_seconds: Seconds::default(),
+            resident_bytes: Level::default(),
+            open_fds: Level::default(),
         })
     }
 }
 
 impl Drop for ServiceMetrics {
     fn drop(&mut self) {
-        self.services.gone(&self.id, &self.me);
+        self.services.gone(&self.id);
     }
 }
 
@@ -206,30 +178,29 @@ impl std::fmt::Debug for ServiceMetrics {
     }
 }
 
-/// One series for each value of a label.
-pub(crate) struct Table<L, M> {
-    series: Box<[M]>,
+/// One number for each of a label's `N` values.
+pub(crate) struct Table<L, M, const N: usize> {
+    numbers: [M; N],
     label: PhantomData<L>,
 }
 
-impl<L: Label, M> Table<L, M> {
-    fn new(series: impl Iterator<Item = M>) -> Self {
-        Self { series: series.collect(), label: PhantomData }
-    }
+impl<L: Label, M, const N: usize> Table<L, M, N> {
+    /// Refuses to compile where `N` is not the number of values.
+    const COMPLETE: () = assert!(L::VALUES.len() == N, "a table has a place for each value");
 
-    fn of<B: MetricVecBuilder<M = M>>(family: &MetricVec<B>, service: &str) -> Self
-    where
-        M: prometheus::core::Metric,
-    {
-        Self::new(L::VALUES.iter().map(|value| family.with_label_values(&[service, value.word()])))
+    fn of(number: impl Fn() -> M) -> Self {
+        const { Self::COMPLETE };
+        Self { numbers: std::array::from_fn(|_| number()), label: PhantomData }
     }
 
     pub(crate) fn get(&self, value: L) -> &M {
-        // Tables are only made from all values in their order.
-        &self.series[value.index()]
+        // There is one for each value, in their order.
+        &self.numbers[value.index()]
     }
 }
 
-fn single(family: &prometheus::IntCounterVec, service: &str) -> IntCounter {
-    family.with_label_values(&[service])
+impl<L: Label, M: Default, const N: usize> Default for Table<L, M, N> {
+    fn default() -> Self {
+        Self::of(M::default)
+    }
 }

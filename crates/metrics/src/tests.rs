@@ -217,3 +217,38 @@ fn names_follow_the_conventions() {
     assert_eq!(families.len(), total, "a family appears twice");
     assert_eq!(total, 30);
 }
+
+#[test]
+fn families_and_series_come_in_order() {
+    let metrics = Metrics::new("0");
+    let _services = ["b", "a", "c"].map(|name| metrics.service(&id(name)));
+    let text = metrics.render();
+    let families: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    assert!(families.is_sorted(), "{families:?}");
+    let series: Vec<_> =
+        text.lines().filter(|line| line.starts_with("standpipe_requests_total")).collect();
+    assert_eq!(series.len(), 3 * Wire::ALL.len() * Outcome::ALL.len());
+    assert!(series.is_sorted(), "{series:?}");
+}
+
+#[test]
+fn a_duration_counts_in_the_first_bucket_that_is_as_long() {
+    let metrics = Metrics::new("0");
+    let fs = metrics.service(&id("fs"));
+    for milliseconds in [1, 2, 400_000] {
+        fs.request(Wire::Sse, Outcome::Ok, Duration::from_millis(milliseconds));
+    }
+    let text = metrics.render();
+    for (series, expected) in [
+        ("bucket{service=\"fs\",transport=\"sse\",le=\"0.0005\"}", 0.0),
+        ("bucket{service=\"fs\",transport=\"sse\",le=\"0.001\"}", 1.0),
+        ("bucket{service=\"fs\",transport=\"sse\",le=\"0.0025\"}", 2.0),
+        ("bucket{service=\"fs\",transport=\"sse\",le=\"300\"}", 2.0),
+        ("bucket{service=\"fs\",transport=\"sse\",le=\"+Inf\"}", 3.0),
+        ("count{service=\"fs\",transport=\"sse\"}", 3.0),
+        ("sum{service=\"fs\",transport=\"sse\"}", 400.003),
+    ] {
+        let series = format!("standpipe_request_duration_seconds_{series}");
+        assert!((value(&text, &series) - expected).abs() < 1e-9, "{series} in\n{text}");
+    }
+}
