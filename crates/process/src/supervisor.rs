@@ -8,6 +8,7 @@
 
 mod halt;
 mod idle;
+mod mail;
 mod main_process;
 mod news;
 mod own;
@@ -44,6 +45,7 @@ use crate::life::{Launcher, News};
 use crate::marker::{Markers, RunId};
 use crate::published::Published;
 use halt::Halt;
+use mail::Mail;
 use publish::LastEnd;
 use table::{Held, Kind};
 
@@ -109,11 +111,9 @@ pub(crate) struct Supervisor {
     /// Where sessions are opened that get a process each.
     front: Option<(Inbox, Deliveries)>,
     lives: JoinSet<()>,
-    reports: mpsc::UnboundedReceiver<(InstanceKey, Report)>,
-    report_to: mpsc::UnboundedSender<(InstanceKey, Report)>,
+    reports: Mail<(InstanceKey, Report)>,
     // Not bounded by itself: three for each child.
-    news: mpsc::UnboundedReceiver<News>,
-    news_to: mpsc::UnboundedSender<News>,
+    news: Mail<News>,
     /// When the pause after a failure is over. What follows waits for the child's life as well.
     resume_at: Option<Instant>,
     /// When to look at what only time brings about; fixed until then, whatever happens meanwhile.
@@ -151,8 +151,6 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     pub(crate) fn new(setup: Setup) -> Self {
         let name: Arc<str> = setup.spec.id.to_string().into();
-        let (report_to, reports) = mpsc::unbounded_channel();
-        let (news_to, news) = mpsc::unbounded_channel();
         let front = (setup.spec.sharing == Sharing::Session)
             .then(|| inbox(&name, inbox_limits(&setup.spec)));
         Self {
@@ -164,10 +162,8 @@ impl Supervisor {
             main: None,
             front,
             lives: JoinSet::new(),
-            reports,
-            report_to,
-            news,
-            news_to,
+            reports: Mail::new(),
+            news: Mail::new(),
             resume_at: None,
             check_at: None,
             phase: Phase::Idle,
@@ -206,8 +202,8 @@ impl Supervisor {
                     }
                 },
                 () = self.setup.keeper.demand() => self.demanded(),
-                Some((key, report)) = self.reports.recv() => self.reported(key, report),
-                Some(news) = self.news.recv() => self.heard(news),
+                (key, report) = self.reports.next() => self.reported(key, report),
+                news = self.news.next() => self.heard(news),
                 Some(joined) = self.lives.join_next_with_id() => match joined {
                     Ok((task, ())) => self.joined(task),
                     Err(error) => self.broke_off(&error),

@@ -172,7 +172,7 @@ impl Supervisor {
         self.message = None;
         // From now on instances refuse by themselves what they would have handed over.
         self.reports.close();
-        while let Ok((key, report)) = self.reports.try_recv() {
+        while let Some((key, report)) = self.reports.try_next() {
             self.reported(key, report);
         }
         self.refuse_waiting();

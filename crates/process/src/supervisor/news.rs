@@ -95,7 +95,7 @@ impl Supervisor {
     /// Nothing is left of a child.
     pub(super) fn joined(&mut self, task: tokio::task::Id) {
         // All it had to say was said before.
-        while let Ok(news) = self.news.try_recv() {
+        while let Some(news) = self.news.try_next() {
             self.heard(news);
         }
         self.catch_up_reports();
@@ -119,7 +119,7 @@ impl Supervisor {
     /// to is done here.
     pub(super) fn broke_off(&mut self, error: &JoinError) {
         tracing::error!(service = %self.name, %error, "the life of a child broke off");
-        while let Ok(news) = self.news.try_recv() {
+        while let Some(news) = self.news.try_next() {
             self.heard(news);
         }
         let held = self.living(error.id()).and_then(|key| self.instances.get_mut(&key));
@@ -149,7 +149,7 @@ impl Supervisor {
     }
 
     fn catch_up_reports(&mut self) {
-        while let Ok((key, report)) = self.reports.try_recv() {
+        while let Some((key, report)) = self.reports.try_next() {
             self.reported(key, report);
         }
     }

@@ -166,7 +166,7 @@ impl Supervisor {
             activity: Arc::clone(&activity),
             made,
             hands_back: matches!(kind, Kind::Main | Kind::Principal(_)),
-            reports: self.report_to.clone(),
+            reports: self.reports.writer(),
             metrics: Arc::clone(&self.setup.metrics),
             child: None,
         };
@@ -205,7 +205,7 @@ impl Supervisor {
             journal: JournalPen::new(Arc::clone(&self.setup.journal), self.processes),
             tracker: self.setup.tracker.clone(),
             stop,
-            news: self.news_to.clone(),
+            news: self.news.writer(),
             cause: Span::current(),
         };
         let task = self.lives.spawn(live(plan)).id();
