@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use standpipe_core::service::ServiceSpec;
-use standpipe_process::watchdog::{self, WatchdogLink};
+use standpipe_process::watchdog::{self, EnterError, WatchdogLink};
 
 use crate::cli::{self, Cli, Command, ConfigCommand, RunArgs, ServeArgs, ServersArgs};
 use crate::config::{self, ConfigError, FlagLayer, Layers, Reading, Settings};
@@ -35,9 +35,14 @@ enum Failure {
 
 type Done = Result<(), Failure>;
 
+/// What came of setting up the watchdog.
+type Entered = Result<WatchdogLink, EnterError>;
+
 /// Runs the command that the arguments of this process ask for. Must be called before any thread
 /// is started.
 pub fn main() -> ExitCode {
+    // Whatever is read or made before this, the watchdog's parent keeps for as long as it lives.
+    let entered = serves(env::args_os()).then(watchdog::enter);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -50,8 +55,8 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run(args) => run(&args),
-        Command::Serve(args) => serve(&args),
+        Command::Run(args) => run(&args, entered),
+        Command::Serve(args) => serve(&args, entered),
         Command::Config(command) => configuration(&command),
         Command::Servers(args) => servers(&args),
         Command::Demo => be_the_demo(),
@@ -71,24 +76,34 @@ pub fn main() -> ExitCode {
     code
 }
 
-fn run(args: &RunArgs) -> Done {
+/// Whether the arguments, glanced at, ask for a server. What this misses enters later.
+fn serves(mut arguments: env::ArgsOs) -> bool {
+    arguments.nth(1).is_some_and(|command| command == "run" || command == "serve")
+}
+
+fn run(args: &RunArgs, entered: Option<Entered>) -> Done {
     let settings = load(Vec::new(), args.common.layer(), false)?;
     let spec =
         cli::run_service(args, &settings.tuning).map_err(|error| Failure::Usage(error.into()))?;
-    start(settings, Some(spec), None)
+    start(settings, Some(spec), None, entered)
 }
 
-fn serve(args: &ServeArgs) -> Done {
+fn serve(args: &ServeArgs, entered: Option<Entered>) -> Done {
     let files = files_or_default(args.files.files.clone())?;
     let layers = layers(files, args.common.layer(), true);
     let Reading { files, settings } = config::read_layers(&layers);
     let settings = settings.map_err(|error| Failure::Usage(error.into()))?;
-    start(settings, None, Some(Origin { layers, files, watch: args.watch }))
+    start(settings, None, Some(Origin { layers, files, watch: args.watch }), entered)
 }
 
 /// Serves `only`, or else the services of the configuration, which comes from `origin`.
-fn start(settings: Settings, only: Option<ServiceSpec>, origin: Option<Origin>) -> Done {
-    let watchdog = watchdog::enter();
+fn start(
+    settings: Settings,
+    only: Option<ServiceSpec>,
+    origin: Option<Origin>,
+    entered: Option<Entered>,
+) -> Done {
+    let watchdog = entered.unwrap_or_else(watchdog::enter);
     let mut telemetry = telemetry::init(&settings.log, settings.otel.as_ref())
         .map_err(|error| Failure::Usage(error.into()))?;
     let watchdog = watchdog.unwrap_or_else(|error| {

@@ -4,7 +4,7 @@
 //! what a call does. It exists so that the table and its description are one: what is not described
 //! cannot be reached.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -43,8 +43,8 @@ pub struct Plane {
     pub(super) followers: Arc<Semaphore>,
     /// Whether the calls of the origin are answered.
     origin_api: bool,
-    /// As JSON.
-    description: Bytes,
+    /// As JSON, made when it is asked for.
+    description: OnceLock<Bytes>,
 }
 
 /// The calls, ready to serve at one address.
@@ -72,7 +72,7 @@ impl Plane {
             tasks: tasks.clone(),
             followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             origin_api,
-            description: description().into(),
+            description: OnceLock::new(),
         })
     }
 
@@ -154,7 +154,10 @@ fn description() -> String {
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), describe::Refused)
 )]
 async fn openapi(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], plane.description.clone())
+    (
+        [(CONTENT_TYPE, "application/json")],
+        plane.description.get_or_init(|| description().into()).clone(),
+    )
 }
 
 async fn unknown() -> ControlError {
