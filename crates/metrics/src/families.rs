@@ -31,7 +31,7 @@ pub(crate) struct Family {
     /// In the order of their names, `service` among them.
     pub(crate) labels: &'static [&'static str],
     /// Adds the series of one service.
-    pub(crate) rows: fn(&ServiceMetrics, &mut Rows<'_>),
+    pub(crate) rows: for<'a> fn(&'a ServiceMetrics, &mut Rows<'a>),
 }
 
 /// All of them, in the order of their names.
@@ -195,26 +195,26 @@ pub(crate) static FAMILIES: &[Family] = &[
     },
 ];
 
-fn one_count(of: &ServiceMetrics, count: &Count, rows: &mut Rows<'_>) {
+fn one_count<'a>(of: &'a ServiceMetrics, count: &Count, rows: &mut Rows<'a>) {
     rows.count(&[of.id().as_str()], count);
 }
 
-fn one_level(of: &ServiceMetrics, level: &Level, rows: &mut Rows<'_>) {
+fn one_level<'a>(of: &'a ServiceMetrics, level: &Level, rows: &mut Rows<'a>) {
     rows.level(&[of.id().as_str()], level.get());
 }
 
 /// Where the other label stands before `service`.
-fn counts<L: Label, const N: usize>(
-    of: &ServiceMetrics,
+fn counts<'a, L: Label, const N: usize>(
+    of: &'a ServiceMetrics,
     counts: &Table<L, Count, N>,
-    rows: &mut Rows<'_>,
+    rows: &mut Rows<'a>,
 ) {
     for &value in L::VALUES {
         rows.count(&[value.word(), of.id().as_str()], counts.get(value));
     }
 }
 
-fn levels(of: &ServiceMetrics, levels: &Table<Transport, Level, 2>, rows: &mut Rows<'_>) {
+fn levels<'a>(of: &'a ServiceMetrics, levels: &Table<Transport, Level, 2>, rows: &mut Rows<'a>) {
     for &transport in Transport::ALL {
         rows.level(&[of.id().as_str(), transport.as_str()], levels.get(transport).get());
     }
