@@ -74,8 +74,9 @@ impl Trace {
     }
 
     /// Runs `future` as part of serving the request that this is the record of.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        // Not an async function: that would have room for the future twice.
+        CURRENT.scope(self, future)
     }
 
     /// Does `work` as part of serving the request that this is the record of.
