@@ -172,7 +172,9 @@ impl RequestId {
             (1..=MAX_REQUEST_ID).contains(&value.len())
                 && value.as_bytes().iter().all(u8::is_ascii_graphic)
         };
-        let given = headers.get(REQUEST_ID).filter(usable).cloned();
+        // In memory of its own: a part of the buffer that a request was read into holds all of it.
+        let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let given = headers.get(REQUEST_ID).filter(usable).and_then(copied);
         given.map_or_else(|| Self::Fresh(fresh()), Self::Given)
     }
 

@@ -68,9 +68,13 @@ impl Routes {
     }
 
     /// Answers one request of the network.
-    pub async fn answer(self, request: Request<Incoming>) -> Response<ReplyBody> {
+    pub fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Send {
         let request = request.map(|body| Lingering::new(body, self.0.app.unread_bodies()));
-        self.serve(request).await
+        // Not an async function: that would have room for the future twice.
+        self.serve(request)
     }
 
     /// Answers one request.

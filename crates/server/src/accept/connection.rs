@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -41,10 +42,12 @@ where
             let _held = held;
             let quiet = Arc::new(Quiet::default());
             let watched = Arc::clone(&quiet);
+            // Not an async block: it would have room for the handler's future twice, and the
+            // connection keeps that room for as long as it is open.
             let service = service_fn(move |request| {
                 let busy = quiet.busy();
-                let response = handler(request);
-                async move { Ok::<_, Infallible>(busy.until_the_end_of(response.await)) }
+                handler(request)
+                    .map(|response| Ok::<_, Infallible>(busy.until_the_end_of(response)))
             });
             let mut protocol = http1::Builder::new();
             // A timer of hyper's own would be set anew for every request.
