@@ -36,7 +36,7 @@ use ended::Finish;
 pub(crate) use launcher::Later;
 pub(crate) use launcher::{Launcher, Newborn, Processes, Running};
 pub(crate) use traced::restart;
-use unborn::{never_launched, stopped_before};
+use unborn::{launched_too_slowly, never_launched, stopped_before};
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -174,12 +174,12 @@ pub(crate) async fn live(mut plan: Plan) {
             }
         },
     };
-    let launched = match launched.map_err(|_| Arc::from("launching took too long")) {
+    let launched = match launched {
         Ok(Ok(launched)) => launched,
         Ok(Err(error)) => {
-            return never_launched(&plan, error.to_string().into(), began, starting).await;
+            return never_launched(&plan, error, began, starting).await;
         }
-        Err(why) => return never_launched(&plan, why, began, starting).await,
+        Err(_) => return launched_too_slowly(&plan, began, starting).await,
     };
     let Newborn { child, stdin, stdout, stderr } = launched;
     tracing::info!(
