@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 use hyper::body::Incoming;
 use standpipe_core::trace::{self, Trace};
 use standpipe_process::Service;
@@ -69,7 +69,8 @@ impl Routes {
 
     /// Answers one request of the network.
     pub async fn answer(self, request: Request<Incoming>) -> Response<ReplyBody> {
-        let request = request.map(|body| Lingering::new(body, self.0.app.unread_bodies()));
+        let asks = request.headers().contains_key(header::EXPECT);
+        let request = request.map(|body| Lingering::new(body, asks, self.0.app.unread_bodies()));
         self.serve(request).await
     }
 
