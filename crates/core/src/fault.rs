@@ -56,6 +56,8 @@ pub enum FaultKind {
     },
     /// What the child sent under the request's id is not an answer.
     MalformedAnswer(Arc<str>),
+    /// What the request asks for cannot be asked like that, in these words.
+    Unfit(Arc<str>),
     /// The session is over.
     SessionOver,
     /// Standpipe holds as many unread answers as it may.
@@ -85,6 +87,7 @@ impl Fault {
             | FaultKind::AnswerTooLarge { .. }
             | FaultKind::MalformedAnswer(_) => 502,
             FaultKind::Timeout(_) => 504,
+            FaultKind::Unfit(_) => 400,
             FaultKind::RequestTooLarge { .. } => 413,
         }
     }
@@ -107,6 +110,7 @@ impl Fault {
             FaultKind::ChildGone(_) => code::CONNECTION_CLOSED,
             FaultKind::Timeout(_) => code::REQUEST_TIMEOUT,
             FaultKind::RequestTooLarge { .. } => code::INVALID_REQUEST,
+            FaultKind::Unfit(_) => code::INVALID_PARAMS,
             FaultKind::AnswerTooLarge { .. } | FaultKind::MalformedAnswer(_) => {
                 code::INTERNAL_ERROR
             }
@@ -163,6 +167,7 @@ impl fmt::Display for Fault {
             FaultKind::MalformedAnswer(why) => {
                 write!(f, "answered with something that is not a JSON-RPC response: {why}")
             }
+            FaultKind::Unfit(why) => write!(f, "refuses the request: {why}"),
             FaultKind::SessionOver => f.write_str("has ended this session; initialize a new one"),
             FaultKind::AnswersHeld => {
                 f.write_str("answered, but too many unread answers are held; try again")
