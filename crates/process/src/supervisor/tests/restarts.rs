@@ -320,3 +320,19 @@ async fn a_stderr_that_is_held_open_holds_up_nothing() {
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
     world.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_a_start_that_failed_are_told_when_there_is_another() {
+    let world = World::new(|spec| {
+        (spec.restart.backoff_min, spec.restart.backoff_max) = (40 * SECOND, 40 * SECOND);
+    });
+    world.fakes.usually(Manner::failing());
+    // The one that waited for it, and one that comes later.
+    let first = world.service.gate().pass().await.unwrap_err();
+    let pause = first.retry_after().unwrap();
+    assert!((31..=41).contains(&pause), "{first}");
+    sleep(10 * SECOND).await;
+    let later = world.service.gate().pass().await.unwrap_err();
+    assert!(later.retry_after().unwrap().abs_diff(pause - 10) <= 1, "{first}, {later}");
+    world.end().await;
+}
