@@ -17,6 +17,8 @@ pub struct Fault {
     pub service: Arc<str>,
     /// What happened.
     pub kind: FaultKind,
+    /// How long it will last at least, where that is known.
+    pub again_in: Option<Duration>,
 }
 
 /// What happened.
@@ -56,6 +58,8 @@ pub enum FaultKind {
     },
     /// What the child sent under the request's id is not an answer.
     MalformedAnswer(Arc<str>),
+    /// What the request asks for cannot be asked like that, in these words.
+    Unfit(Arc<str>),
     /// The session is over.
     SessionOver,
     /// Standpipe holds as many unread answers as it may.
@@ -65,7 +69,13 @@ pub enum FaultKind {
 impl Fault {
     /// A failure of `service`.
     pub fn new(service: &Arc<str>, kind: FaultKind) -> Self {
-        Self { service: Arc::clone(service), kind }
+        Self { service: Arc::clone(service), kind, again_in: None }
+    }
+
+    /// The same, which will last at least so long.
+    #[must_use]
+    pub fn again_in(self, left: Duration) -> Self {
+        Self { again_in: Some(left), ..self }
     }
 
     /// The HTTP status of an answer that says so: 4xx where the caller is at fault, 503 where it may
@@ -85,12 +95,16 @@ impl Fault {
             | FaultKind::AnswerTooLarge { .. }
             | FaultKind::MalformedAnswer(_) => 502,
             FaultKind::Timeout(_) => 504,
+            FaultKind::Unfit(_) => 400,
             FaultKind::RequestTooLarge { .. } => 413,
         }
     }
 
     /// After how many seconds it is worth trying again, where it is.
     pub fn retry_after(&self) -> Option<u64> {
+        if let Some(left) = self.again_in {
+            return Some(left.as_secs() + 1);
+        }
         match self.kind {
             FaultKind::CoolingDown(wait) => Some(wait.as_secs() + 1),
             FaultKind::CrashLoop => Some(60),
@@ -107,6 +121,7 @@ impl Fault {
             FaultKind::ChildGone(_) => code::CONNECTION_CLOSED,
             FaultKind::Timeout(_) => code::REQUEST_TIMEOUT,
             FaultKind::RequestTooLarge { .. } => code::INVALID_REQUEST,
+            FaultKind::Unfit(_) => code::INVALID_PARAMS,
             FaultKind::AnswerTooLarge { .. } | FaultKind::MalformedAnswer(_) => {
                 code::INTERNAL_ERROR
             }
@@ -131,7 +146,11 @@ impl fmt::Display for Fault {
         write!(f, "service `{}` ", self.service)?;
         match &self.kind {
             FaultKind::Starting => f.write_str("is still starting; try again shortly"),
-            FaultKind::StartFailed(why) => write!(f, "could not be started: {why}"),
+            FaultKind::StartFailed(why) => {
+                write!(f, "could not be started: {why}")?;
+                let left = self.again_in;
+                left.map_or(Ok(()), |left| write!(f, "; try again in {} s", left.as_secs() + 1))
+            }
             FaultKind::CoolingDown(wait) => {
                 write!(f, "is cooling down after a failure; try again in {} s", wait.as_secs() + 1)
             }
@@ -163,6 +182,7 @@ impl fmt::Display for Fault {
             FaultKind::MalformedAnswer(why) => {
                 write!(f, "answered with something that is not a JSON-RPC response: {why}")
             }
+            FaultKind::Unfit(why) => write!(f, "refuses the request: {why}"),
             FaultKind::SessionOver => f.write_str("has ended this session; initialize a new one"),
             FaultKind::AnswersHeld => {
                 f.write_str("answered, but too many unread answers are held; try again")

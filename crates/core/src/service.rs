@@ -8,6 +8,7 @@
 mod id;
 mod limits;
 mod probe;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use id::{MAX_SERVICE_ID_LEN, ServiceId, ServiceIdError, ServiceIdFault};
 pub use limits::{Limits, MAX_DURATION, ResourceLimits, RestartSettings, Timeouts};
 pub use probe::ProbeSettings;
 use serde::{Deserialize, Serialize};
+pub use shown::Shown;
 
 use crate::secret::Redacted;
 
@@ -44,6 +46,8 @@ pub struct ServiceSpec {
     pub env: BTreeMap<String, Redacted<String>>,
     /// The child's working directory; ours when `None`.
     pub cwd: Option<PathBuf>,
+    /// What is shown in place of values that must not be.
+    pub shown: Shown,
     /// Whether the service is kept running.
     pub lifecycle: Lifecycle,
     /// Who shares a process.
@@ -76,6 +80,7 @@ impl ServiceSpec {
             args: Vec::new(),
             env: BTreeMap::new(),
             cwd: None,
+            shown: Shown::default(),
             lifecycle,
             sharing: Sharing::default(),
             era: EraChoice::default(),
@@ -131,10 +136,10 @@ impl fmt::Debug for ServiceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceSpec")
             .field("id", &self.id)
-            .field("command", &self.command)
+            .field("command", &self.command_shown())
             .field("args", &format_args!("{} arguments", self.args.len()))
             .field("env", &self.env)
-            .field("cwd", &self.cwd)
+            .field("cwd", &self.cwd_shown())
             .field("lifecycle", &self.lifecycle)
             .field("sharing", &self.sharing)
             .field("era", &self.era)

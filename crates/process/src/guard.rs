@@ -9,13 +9,16 @@ mod leader;
 
 pub(crate) use leader::{ExitWatch, Leader};
 
+use std::collections::HashSet;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use standpipe_core::status::LimitsInForce;
 
+use crate::descendants::Identity;
 use crate::exit::Exit;
 use crate::limits::Exceeded;
-use crate::terminate::{StopLadder, Termination, terminate};
+use crate::terminate::{StopLadder, Termination, find_all, terminate};
 use crate::usage::{Usage, usage};
 
 /// Owns a running child and everything it started.
@@ -27,12 +30,14 @@ pub struct ProcessGuard {
     // Dropped in this order: the watch must leave the runtime before the process is killed.
     watch: ExitWatch,
     leader: Leader,
+    /// What belonged to the child when somebody looked.
+    seen: Mutex<HashSet<Identity>>,
 }
 
 impl ProcessGuard {
     /// Watches `leader` from the current runtime.
     pub(crate) fn new(leader: Leader) -> io::Result<Self> {
-        Ok(Self { watch: leader.watch()?, leader })
+        Ok(Self { watch: leader.watch()?, leader, seen: Mutex::default() })
     }
 
     /// The child's process id, which is also the id of its process group and session.
@@ -68,6 +73,17 @@ impl ProcessGuard {
         usage(self.pid())
     }
 
+    /// Remembers what belongs to the child now, for [`ProcessGuard::terminate`]. A process that has left
+    /// its session and cleared its environment is told by its parent alone, and no more once that has
+    /// ended: so this comes before the child's stdin is closed. It reads the process table once, together
+    /// with all others who ask at that moment.
+    pub async fn survey(&self) {
+        if self.try_exit().is_none() {
+            let found = find_all(&self.leader).await;
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        }
+    }
+
     /// Stops the child and everything that belongs to it, step by step; see [`StopLadder`]. The
     /// caller has closed the child's stdin before, and goes on draining stdout and stderr.
     ///
@@ -76,7 +92,8 @@ impl ProcessGuard {
     ///
     /// If this is cancelled, the drop of the guard does the rest at once.
     pub async fn terminate(mut self, ladder: &StopLadder) -> Termination {
+        let seen = std::mem::take(self.seen.get_mut().unwrap_or_else(PoisonError::into_inner));
         let leader = &mut self.leader;
-        terminate(leader, &self.watch, ladder).await
+        terminate(leader, &self.watch, ladder, seen).await
     }
 }

@@ -38,18 +38,16 @@ pub struct LaunchSpec {
     pub limits: ResourceLimits,
 }
 
-/// Values of arguments and variables may be secrets, so only counts and names are shown.
+/// Values may be secrets, so only counts and names are shown.
 impl fmt::Debug for LaunchSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
         f.debug_struct("LaunchSpec")
-            .field("command", &self.command)
             .field("args", &self.args.len())
             .field("env", &names)
-            .field("cwd", &self.cwd)
             .field("marker", &self.marker)
             .field("limits", &self.limits)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the order of things: launch, handshake within its time, the wait for an end, the answers to
 //! those who wait, the clearing up. Must not decide whether another child follows.
 
+mod clearing;
 mod ended;
 mod launcher;
 mod traced;
@@ -13,7 +14,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::HandshakeError;
 use standpipe_core::service::{EraChoice, ServiceSpec};
 use standpipe_core::status::LimitsInForce;
@@ -28,15 +28,16 @@ use crate::instance::{Control, Instance, InstanceKey, Pipes};
 use crate::journal::JournalPen;
 use crate::launch::LaunchSpec;
 use crate::marker::InstanceMarker;
-use crate::stderr::{StderrTail, drain};
-use crate::terminate::{StopLadder, Termination};
+use crate::stderr::{StderrTail, drain_until};
+use crate::terminate::StopLadder;
+use clearing::clear_up;
 pub(crate) use ended::Ended;
 use ended::Finish;
 #[cfg(test)]
-pub(crate) use launcher::Later;
+pub(crate) use launcher::{Later, Stderr};
 pub(crate) use launcher::{Launcher, Newborn, Processes, Running};
 pub(crate) use traced::restart;
-use unborn::{never_launched, stopped_before};
+use unborn::{launched_too_slowly, never_launched, stopped_before};
 
 /// How long the instance may take to answer those who wait, and the supervisor to hear of an end;
 /// both do it at once unless the machine is overwhelmed.
@@ -52,13 +53,9 @@ const USAGE_EVERY: Duration = Duration::from_secs(15);
 /// How long an exit may take to follow the closing of a pipe.
 const EXIT_AFTER_EOF: Duration = Duration::from_millis(100);
 
-/// The ladder of a child that does not read: it would not notice that its stdin is closed, and
-/// callers wait for its successor.
-const DEAF_LADDER: StopLadder = StopLadder {
-    stdin_grace: Duration::ZERO,
-    term_grace: Duration::from_secs(1),
-    kill_wait: Duration::from_secs(1),
-};
+/// How long the end of stderr may take to follow that of the child and all that was found of it. What
+/// holds the pipe longer has left without a trace.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Why a child is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,12 +171,12 @@ pub(crate) async fn live(mut plan: Plan) {
             }
         },
     };
-    let launched = match launched.map_err(|_| Arc::from("launching took too long")) {
+    let launched = match launched {
         Ok(Ok(launched)) => launched,
         Ok(Err(error)) => {
-            return never_launched(&plan, error.to_string().into(), began, starting).await;
+            return never_launched(&plan, error, began, starting).await;
         }
-        Err(why) => return never_launched(&plan, why, began, starting).await,
+        Err(_) => return launched_too_slowly(&plan, began, starting).await,
     };
     let Newborn { child, stdin, stdout, stderr } = launched;
     tracing::info!(
@@ -191,7 +188,10 @@ pub(crate) async fn live(mut plan: Plan) {
     let tail = StderrTail::default();
     let service = plan.spec.id.clone();
     let journal = plan.journal.clone();
-    plan.tracker.spawn(drain(stderr, tail.clone(), move |line| {
+    // Over when the sender is dropped, which is when this life ends.
+    let (reads_on, over) = oneshot::channel::<Infallible>();
+    let over = async { drop(over.await) };
+    let mut reading = plan.tracker.spawn(drain_until(stderr, over, tail.clone(), move |line| {
         journal.write(line);
         tracing::debug!(target: "standpipe::child", service = %service, "{line}");
     }));
@@ -235,6 +235,8 @@ pub(crate) async fn live(mut plan: Plan) {
     }
     drop(stopping);
     plan.tell(Event::Gone(termination.exit));
+    let _last_words = timeout(LAST_WORDS, &mut reading).await;
+    drop(reads_on);
     if ended.ending.is_none() {
         tracing::info!(service = %plan.spec.id, how = %ended.how, "the child has ended");
         return;
@@ -288,7 +290,11 @@ async fn serve(plan: &mut Plan, child: &dyn Running, signals: &mut Signals) -> F
                 if reason == StopReason::Unresponsive {
                     return Finish::Unresponsive;
                 }
-                if reason != StopReason::Idle || plan.closes_unused().await {
+                if reason != StopReason::Idle {
+                    return Finish::Stopped(reason);
+                }
+                child.survey().await;
+                if plan.closes_unused().await {
                     return Finish::Stopped(reason);
                 }
                 plan.tell(Event::StillUsed);
@@ -308,57 +314,6 @@ async fn await_status(finish: Finish, child: &dyn Running) -> Finish {
         return finish;
     }
     timeout(EXIT_AFTER_EOF, child.exited()).await.map_or(finish, Finish::Exited)
-}
-
-/// Answers those who wait and ends every process that is left.
-async fn clear_up(
-    plan: &Plan,
-    child: Box<dyn Running>,
-    finish: &Finish,
-    why: &FaultKind,
-) -> Termination {
-    let (done_to, done) = oneshot::channel();
-    let ended = Control::Ended { why: why.clone(), done: done_to };
-    let termination = match finish {
-        Finish::Stopped(reason) => {
-            // A stop first closes stdin, the protocol's own goodbye, and lets the child speak.
-            plan.order(Control::CloseStdin).await;
-            let ladder = match reason {
-                StopReason::Asked(ladder) => *ladder,
-                StopReason::Idle | StopReason::Unresponsive => StopLadder::default(),
-            };
-            let termination = child.terminate(ladder).await;
-            plan.metrics.exited(finish.exit_reason());
-            plan.order(ended).await;
-            termination
-        }
-        // Nobody who waits should have to wait for the clearing up.
-        Finish::Exited(_) | Finish::Exceeded(..) => {
-            plan.metrics.exited(finish.exit_reason());
-            plan.order(ended).await;
-            child.terminate(StopLadder::IMMEDIATE).await
-        }
-        Finish::PipeClosed | Finish::TooSlow | Finish::Handshake(_) | Finish::Unresponsive => {
-            plan.order(ended).await;
-            let ladder = match finish {
-                Finish::Unresponsive => DEAF_LADDER,
-                _ => StopLadder::default(),
-            };
-            let termination = child.terminate(ladder).await;
-            plan.metrics.exited(finish.exit_reason());
-            termination
-        }
-    };
-    let _settled = timeout(SETTLE, done).await;
-    if termination.survivors > 0 || termination.strays > 0 {
-        tracing::info!(
-            service = %plan.spec.id,
-            strays = termination.strays,
-            survivors = termination.survivors,
-            "cleared up what the child left behind"
-        );
-    }
-    termination
 }
 
 async fn stopped(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {

@@ -5,6 +5,7 @@
 //! waits for anybody but the child.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -79,18 +80,33 @@ impl StderrTail {
 /// Reads `stderr` to its end, keeping the last lines in `tail` and giving each to `on_line`, which
 /// must not block. Lines come without their ending, over-long ones cut with a note, and bytes that
 /// are no UTF-8 replaced; blank lines are skipped. A read error counts as the end.
-pub async fn drain(
+pub async fn drain(stderr: impl AsyncRead + Unpin, tail: StderrTail, on_line: impl FnMut(&str)) {
+    drain_until(stderr, std::future::pending(), tail, on_line).await;
+}
+
+/// The same, but no longer than until `over`: a process that has left everything of its child's behind
+/// but this pipe would keep it open for as long as it likes.
+pub(crate) async fn drain_until(
     mut stderr: impl AsyncRead + Unpin,
+    over: impl Future<Output = ()>,
     tail: StderrTail,
     mut on_line: impl FnMut(&str),
 ) {
+    let mut over = pin!(over);
     let mut splitter = Splitter::default();
     let mut chunk = vec![0; READ_BYTES];
     let mut deliver = |line: &str| {
         tail.push(line);
         on_line(line);
     };
-    while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
+    loop {
+        // Cancel safe: a read that is dropped has taken nothing.
+        let read = tokio::select! {
+            biased;
+            () = &mut over => break,
+            read = stderr.read(&mut chunk) => read,
+        };
+        let Ok(length @ 1..) = read else { break };
         splitter.feed(&chunk[..length], &mut deliver);
     }
     splitter.finish(&mut deliver);

@@ -297,7 +297,12 @@ impl Supervisor {
     }
 
     fn fault(&self, kind: FaultKind) -> Fault {
-        Fault::new(&self.name, kind)
+        let waits = matches!(kind, FaultKind::StartFailed(_) | FaultKind::CoolingDown(_));
+        let fault = Fault::new(&self.name, kind);
+        match self.resume_at.filter(|_| waits) {
+            Some(at) => fault.again_in(at.saturating_duration_since(Instant::now())),
+            None => fault,
+        }
     }
 
     /// Gives up inputs that have waited as long as a caller waits for a start.

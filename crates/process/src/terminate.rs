@@ -79,14 +79,22 @@ pub struct Termination {
     pub took: Duration,
 }
 
-/// Climbs down the ladder; afterwards the leader is reaped.
+/// What belongs to `leader` now.
+pub(crate) async fn find_all(leader: &Leader) -> HashSet<Identity> {
+    let mut quarry = Quarry::of(leader);
+    quarry.find(&*census().await);
+    quarry.known
+}
+
+/// Climbs down the ladder; afterwards the leader is reaped. What was `seen` of it before goes with it.
 pub(crate) async fn terminate(
     leader: &mut Leader,
     watch: &ExitWatch,
     ladder: &StopLadder,
+    seen: HashSet<Identity>,
 ) -> Termination {
     let began = Instant::now();
-    let mut quarry = Quarry::of(leader);
+    let mut quarry = Quarry { known: seen, ..Quarry::of(leader) };
     let step = ask_to_leave(leader, watch, ladder, &mut quarry).await;
     let is_clear = match step {
         StopStep::StdinClosed => ask_strays_to_leave(&mut quarry, ladder.term_grace).await,

@@ -27,14 +27,17 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(crate) struct Lingering<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     /// `None` once it has been read to its end, or has failed.
     body: Option<B>,
+    /// The client asked whether to send it (`Expect: 100-continue`), and has not been told.
+    asks: bool,
     tasks: TaskTracker,
 }
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Lingering<B> {
-    /// A body whose rest, if it is dropped, is read by one of `tasks`.
-    pub(crate) fn new(body: B, tasks: &TaskTracker) -> Self {
+    /// A body whose rest, if it is dropped, is read by one of `tasks`. Where its client `asks` whether
+    /// to send it and nobody began to read, there is no rest: to read it would be to ask for it.
+    pub(crate) fn new(body: B, asks: bool, tasks: &TaskTracker) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
-        Self { body, tasks: tasks.clone() }
+        Self { body, asks, tasks: tasks.clone() }
     }
 }
 
@@ -46,6 +49,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for Lingering<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.asks = false;
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
@@ -67,7 +71,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for Lingering<B> {
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for Lingering<B> {
     fn drop(&mut self) {
-        let Some(body) = self.body.take() else { return };
+        let Some(body) = self.body.take().filter(|_| !self.asks) else { return };
         // Without a runtime there is no connection either.
         if let Ok(runtime) = Handle::try_current() {
             self.tasks.spawn_on(discard(body), &runtime);
@@ -117,7 +121,7 @@ mod tests {
     async fn what_is_dropped_is_read_to_its_end() {
         let read = Arc::new(AtomicUsize::new(0));
         let tasks = TaskTracker::new();
-        let mut body = Lingering::new(Frames(Arc::clone(&read)), &tasks);
+        let mut body = Lingering::new(Frames(Arc::clone(&read)), true, &tasks);
         body.frame().await.expect("a frame").expect("it is read");
         drop(body);
         tasks.close();
@@ -126,9 +130,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_not_asked_for_is_not_read() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let tasks = TaskTracker::new();
+        drop(Lingering::new(Frames(Arc::clone(&read)), true, &tasks));
+        assert!(tasks.is_empty());
+        assert_eq!(read.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
     async fn what_was_read_needs_nobody() {
         let tasks = TaskTracker::new();
-        let body = Lingering::new(Frames(Arc::default()), &tasks);
+        let body = Lingering::new(Frames(Arc::default()), false, &tasks);
         assert_eq!(body.collect().await.expect("it is read").to_bytes().len(), 10);
         assert!(tasks.is_empty());
     }

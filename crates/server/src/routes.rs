@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 use hyper::body::Incoming;
 use standpipe_core::trace::{self, Trace};
 use standpipe_process::Service;
@@ -72,7 +72,8 @@ impl Routes {
         self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send {
-        let request = request.map(|body| Lingering::new(body, self.0.app.unread_bodies()));
+        let asks = request.headers().contains_key(header::EXPECT);
+        let request = request.map(|body| Lingering::new(body, asks, self.0.app.unread_bodies()));
         // Not an async function: that would have room for the future twice.
         self.serve(request)
     }

@@ -2,25 +2,24 @@
 //!
 //! Owns the three bounds and the refusal of each. Must not know what the bytes mean.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use standpipe_core::budget::{Budget, Permit};
+use standpipe_core::message::{Id, Incoming, Message, parse_body};
 use tokio::time::timeout;
 
 /// How long a client may send nothing in the middle of a body.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// So many bytes of a body that is refused are read and thrown away, so that its sender gets to read
-/// the refusal: closing a connection with unread bytes resets it.
-const DISCARD: u64 = 64 * 1024 * 1024;
+/// How much of a refused request is read to find the id to answer under, in bytes.
+const PEEK: usize = 64 * 1024;
 
-/// How long that may take.
-const DISCARD_TIME: Duration = Duration::from_secs(10);
+/// How long that may take: the refusal is known, and worth more than the id.
+const PEEK_TIME: Duration = Duration::from_secs(1);
 
 /// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +41,9 @@ pub(crate) enum BodyError {
 /// Reads all of `body`, at most `limit` bytes. The permit stands for the memory it takes.
 ///
 /// # Errors
-/// When a bound is reached; whatever was read is gone.
+/// When a bound is reached, at once; whatever was read is gone. Whoever made the body sees to it that its
+/// sender gets to read the refusal.
 pub(crate) async fn read<B>(
-    headers: &HeaderMap,
     body: B,
     limit: usize,
     budget: &Budget,
@@ -53,25 +52,6 @@ where
     B: Body<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let result = collect(body.as_mut(), limit, budget).await;
-    // A client that waits for `100 Continue` has not sent anything yet and need not begin.
-    let sending = !headers.contains_key(header::EXPECT);
-    let refused = matches!(result, Err(BodyError::TooLarge { .. } | BodyError::Exhausted));
-    if refused && sending {
-        // Whether it ends in time or not, the answer is the same.
-        let _ended = timeout(DISCARD_TIME, discard(body)).await;
-    }
-    result
-}
-
-async fn collect<B>(
-    mut body: Pin<&mut B>,
-    limit: usize,
-    budget: &Budget,
-) -> Result<(Bytes, Permit), BodyError>
-where
-    B: Body<Data = Bytes>,
-{
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyError::TooLarge { limit });
@@ -103,12 +83,16 @@ where
     Ok((whole, permit))
 }
 
-async fn discard<B: Body<Data = Bytes>>(mut body: Pin<&mut B>) {
-    let mut seen = 0_u64;
-    while let Some(Ok(frame)) = body.frame().await {
-        seen += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if seen > DISCARD {
-            return;
-        }
+/// The id of a request that is refused for its headers, if it is short and one can be read.
+pub(crate) async fn peek_id<B>(body: B, limit: usize, budget: &Budget) -> Option<Id>
+where
+    B: Body<Data = Bytes>,
+{
+    let reading = read(body, limit.min(PEEK), budget);
+    let (bytes, _permit) = timeout(PEEK_TIME, reading).await.ok()?.ok()?;
+    match parse_body(&bytes) {
+        Ok(Incoming::Single(Message::Request(request))) => Some(request.id),
+        Ok(_) => None,
+        Err(rejected) => rejected.id,
     }
 }

@@ -81,9 +81,10 @@ pub(crate) fn outcome_of(fault: &Fault) -> Outcome {
     match fault.kind {
         FaultKind::ChildGone(_) => Outcome::Died,
         FaultKind::Timeout(_) => Outcome::Timeout,
-        FaultKind::RequestTooLarge { .. } | FaultKind::Removed | FaultKind::SessionOver => {
-            Outcome::Rejected
-        }
+        FaultKind::RequestTooLarge { .. }
+        | FaultKind::Unfit(_)
+        | FaultKind::Removed
+        | FaultKind::SessionOver => Outcome::Rejected,
         FaultKind::AnswerTooLarge { .. } | FaultKind::MalformedAnswer(_) => Outcome::Error,
         _ => Outcome::Unavailable,
     }

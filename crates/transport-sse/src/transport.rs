@@ -242,12 +242,13 @@ impl SseTransport {
     {
         let (head, body) = request.into_parts();
         check_method(&head.method, &Method::POST, "POST")?;
+        let limit = route.gate.settings().max_message_bytes;
         if !headers::is_json(&head.headers) {
+            *id = body::peek_id(body, limit, &self.0.bodies).await;
             return Err(Refusal::ContentType);
         }
-        let limit = route.gate.settings().max_message_bytes;
         let (text, permit) =
-            body::read(&head.headers, body, limit, &self.0.bodies).await.map_err(Refusal::Body)?;
+            body::read(body, limit, &self.0.bodies).await.map_err(Refusal::Body)?;
         let parsed = parse_body(&text);
         *id = match &parsed {
             Ok(Incoming::Single(Message::Request(request))) => Some(request.id.clone()),

@@ -2,7 +2,7 @@
 //!
 //! Owns how much is read and how long it may take. Must not know what the bytes mean.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -25,17 +25,14 @@ const COPY_BYTES: usize = 4 * 1024;
 /// The longest a whole body may take: 17 MiB in this time is less than 30 kB a second.
 const WHOLE: Duration = Duration::from_mins(10);
 
-/// So many bytes of a body that is too long are read and thrown away, so that its sender gets to
-/// read the refusal: closing a connection with unread bytes resets it.
-const DISCARD: usize = 64 * 1024 * 1024;
-
-/// How long that may take.
-const DISCARD_TIME: Duration = Duration::from_secs(10);
-
 /// How much of a refused request is read to find the id to answer under, in bytes.
 const PEEK: usize = 64 * 1024;
 
-/// Reads all of a body of at most `limit` bytes. The permit holds what the bytes weigh.
+/// How long that may take: the refusal is known, and worth more than the id.
+const PEEK_TIME: Duration = Duration::from_secs(1);
+
+/// Reads all of a body of at most `limit` bytes. The permit holds what the bytes weigh. What is refused
+/// is refused at once; whoever made the body sees to it that its sender gets to read that.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
@@ -46,7 +43,6 @@ where
     B: Body<Data = Bytes>,
 {
     if is_too_large(headers, limit) {
-        discard(pin!(body)).await;
         return Err(Unread::TooLarge { limit });
     }
     let declared = declared(headers);
@@ -77,8 +73,6 @@ where
             continue; // Trailers.
         };
         if permit.bytes() + data.len() > limit {
-            drop((permit, first, rest));
-            discard(body).await;
             return Err(Unread::TooLarge { limit });
         }
         permit.grow(data.len()).map_err(|_| Unread::NoMemory)?;
@@ -109,22 +103,6 @@ pub(crate) fn is_too_large(headers: &HeaderMap, limit: usize) -> bool {
     declared(headers).is_some_and(|length| length > limit as u64)
 }
 
-/// Reads on without keeping anything, within bounds.
-async fn discard<B>(mut body: Pin<&mut B>)
-where
-    B: Body<Data = Bytes>,
-{
-    let mut left = DISCARD;
-    let read_on = async {
-        while let Some(Ok(frame)) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            let Some(less) = left.checked_sub(length) else { return };
-            left = less;
-        }
-    };
-    let _enough = timeout(DISCARD_TIME, read_on).await;
-}
-
 /// The id of a request that is refused for its headers, if it is short and one can be read.
 pub(crate) async fn peek_id<B>(
     headers: &HeaderMap,
@@ -136,7 +114,8 @@ where
     B: Body<Data = Bytes>,
 {
     let limit = settings.max_message_bytes.min(PEEK);
-    let (bytes, _permit) = read(headers, body, limit, budget).await.ok()?;
+    let reading = read(headers, body, limit, budget);
+    let (bytes, _permit) = timeout(PEEK_TIME, reading).await.ok()?.ok()?;
     match parse_body(&bytes) {
         Ok(Incoming::Single(Message::Request(request))) => Some(request.id),
         Ok(_) => None,

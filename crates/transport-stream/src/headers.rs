@@ -192,5 +192,14 @@ fn is_date(text: &str) -> bool {
         })
 }
 
+/// Why the headers keep the body from being looked at.
+pub(crate) fn unreadable(headers: &HeaderMap) -> Option<Refusal> {
+    if !carries_json(headers) {
+        return Some(Refusal::ContentType);
+    }
+    let both = [Media::Json, Media::EventStream].iter().all(|m| accepts(headers, *m));
+    (!both).then_some(Refusal::Accept("both application/json and text/event-stream"))
+}
+
 #[cfg(test)]
 mod tests;

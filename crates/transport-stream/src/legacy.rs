@@ -129,14 +129,9 @@ where
     B: http_body::Body<Data = Bytes>,
 {
     let limit = route.gate.settings().max_message_bytes;
-    if !headers::carries_json(headers) {
-        return Err(Refusal::ContentType.into());
-    }
-    for media in [Media::Json, Media::EventStream] {
-        if !headers::accepts(headers, media) {
-            let both = "both application/json and text/event-stream";
-            return Err(Refusal::Accept(both).into());
-        }
+    if let Some(refusal) = headers::unreadable(headers) {
+        let peek = body::peek_id(headers, body, route.gate.settings(), transport.bodies());
+        return Err(Refused { refusal, id: Box::pin(peek).await });
     }
     let (bytes, permit) =
         body::read(headers, body, limit, transport.bodies()).await.map_err(Refusal::Body)?;

@@ -177,7 +177,7 @@ where
     let settings = route.gate.settings();
     let limit = settings.max_message_bytes;
     let too_large = body::is_too_large(headers, limit);
-    if let Some(refusal) = unreadable(headers).filter(|_| !too_large) {
+    if let Some(refusal) = headers::unreadable(headers).filter(|_| !too_large) {
         let id = body::peek_id(headers, body, settings, transport.bodies()).await;
         return Err(Refused { refusal, id });
     }
@@ -188,15 +188,6 @@ where
         refusal: Refusal::Message(rejected),
     })?;
     Ok((incoming, permit))
-}
-
-/// Why the headers keep the body from being looked at.
-fn unreadable(headers: &HeaderMap) -> Option<Refusal> {
-    if !headers::carries_json(headers) {
-        return Some(Refusal::ContentType);
-    }
-    let both = [Media::Json, Media::EventStream].iter().all(|m| headers::accepts(headers, *m));
-    (!both).then_some(Refusal::Accept("both application/json and text/event-stream"))
 }
 
 fn count(route: &Route, refused: &Refused, began: Instant) {

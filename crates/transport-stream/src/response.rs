@@ -194,9 +194,10 @@ pub(crate) fn outcome_of(fault: &Fault) -> Outcome {
     match fault.kind {
         FaultKind::ChildGone(_) => Outcome::Died,
         FaultKind::Timeout(_) => Outcome::Timeout,
-        FaultKind::RequestTooLarge { .. } | FaultKind::SessionOver | FaultKind::Removed => {
-            Outcome::Rejected
-        }
+        FaultKind::RequestTooLarge { .. }
+        | FaultKind::Unfit(_)
+        | FaultKind::SessionOver
+        | FaultKind::Removed => Outcome::Rejected,
         FaultKind::AnswerTooLarge { .. } | FaultKind::MalformedAnswer(_) => Outcome::Error,
         FaultKind::Starting
         | FaultKind::StartFailed(_)

@@ -163,6 +163,10 @@ impl StreamTransport {
         &self.replay
     }
 
+    pub(crate) fn answers(&self) -> &Budget {
+        &self.answers
+    }
+
     pub(crate) fn outlet(&self) -> (Outlet, Intake) {
         outlet(OutletLimits::new(self.answers.clone()))
     }

@@ -135,14 +135,16 @@ impl Gate {
                 GateState::Closed => self.0.demand.notify_one(),
                 GateState::Opening => {}
                 GateState::Refusing { why, until } => {
-                    let why = match until {
-                        // How long is left is what the caller wants to know.
-                        Some(until) if matches!(why, FaultKind::CoolingDown(_)) => {
-                            FaultKind::CoolingDown(until.saturating_duration_since(Instant::now()))
-                        }
-                        _ => why.clone(),
+                    let Some(until) = until else {
+                        return Err(self.fault(why.clone()));
                     };
-                    return Err(self.fault(why));
+                    // How long is left is what the caller wants to know.
+                    let left = until.saturating_duration_since(Instant::now());
+                    let why = match why {
+                        FaultKind::CoolingDown(_) => FaultKind::CoolingDown(left),
+                        why => why.clone(),
+                    };
+                    return Err(self.fault(why).again_in(left));
                 }
             }
             match timeout_at(deadline, state.changed()).await {

@@ -17,7 +17,7 @@ use crate::connection::{Listening, Outlet, Session};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
 use crate::message::{Id, Message, Notification, Outcome, Params, Request, Response, rewritten};
-use crate::protocol::{Era, code, meta, method};
+use crate::protocol::{Era, meta, method};
 
 /// Streams that may be open on one child. More are refused as overload.
 const MAX_LISTENS: usize = 16_384;
@@ -59,14 +59,13 @@ impl Mux {
         reply: &Outlet,
         now: Instant,
     ) {
-        if let Err(error) = Filter::read(request.params.as_ref()) {
-            let text = error.to_string();
-            return self.answer_error(reply, request.id.clone(), code::INVALID_PARAMS, &text);
-        }
         let refuse = |fault: Fault| {
             let answer = Message::Response(fault.answer(request.id.clone()));
             let _gone = reply.answer(answer, Some(fault));
         };
+        if let Err(error) = Filter::read(request.params.as_ref()) {
+            return refuse(self.fault(FaultKind::Unfit(error.to_string().into())));
+        }
         if self.listens.len() >= MAX_LISTENS {
             return refuse(self.fault(FaultKind::Overloaded));
         }

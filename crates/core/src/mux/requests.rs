@@ -219,7 +219,7 @@ impl Mux {
         if child == Era::Legacy && params.is_some_and(|params| params.request_state().is_some()) {
             let text = "`requestState` is unknown: it was used already, it has expired, or it is \
                         not of this service; call again without it";
-            return self.answer_error(&sent.reply, sent.request.id, code::INVALID_PARAMS, text);
+            return sent.refuse(&self.fault(FaultKind::Unfit(text.into())));
         }
         let name = asked_name(&sent.request);
         if self.belongs_aside(&sent.session, &sent.request.method, name.as_deref(), now) {

@@ -60,17 +60,21 @@ impl Mux {
     }
 
     fn sweep_calls(&mut self, now: Instant) {
-        let late: Vec<u64> = self
+        let settings = &self.settings;
+        let late: Vec<(u64, Duration)> = self
             .calls
             .iter()
-            .filter(|(_, call)| match &call.kind {
-                CallKind::Client(client) if client.parked.is_some() => false,
-                _ => call.deadline.is_some_and(|deadline| deadline <= now),
+            .filter(|(_, call)| call.deadline.is_some_and(|deadline| deadline <= now))
+            .filter_map(|(id, call)| match &call.kind {
+                CallKind::Client(client) if client.parked.is_some() => None,
+                CallKind::Client(client) if client.latest <= now => {
+                    Some((*id, settings.request_max))
+                }
+                _ => Some((*id, settings.request_timeout)),
             })
-            .map(|(id, _)| *id)
             .collect();
-        for id in late {
-            let timeout = self.fault(FaultKind::Timeout(self.settings.request_timeout));
+        for (id, limit) in late {
+            let timeout = self.fault(FaultKind::Timeout(limit));
             self.give_up(id, &timeout, "the request timed out", now);
         }
     }

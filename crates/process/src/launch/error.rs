@@ -1,6 +1,7 @@
 //! Owns the ways in which a child cannot be started, worded so that the reader can put it right.
 //! It looks at files to find out; it never starts anything.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -21,6 +22,27 @@ pub struct LaunchError {
     pub command: OsString,
     /// What went wrong.
     pub fault: LaunchFault,
+}
+
+impl LaunchError {
+    /// The same with `shown` wherever it would have named `value`, which must not be seen.
+    #[must_use]
+    pub(crate) fn showing(mut self, value: &OsStr, shown: &str) -> Self {
+        let value = value.to_string_lossy();
+        let hide = |text: &OsStr| OsString::from(text.to_string_lossy().replace(&*value, shown));
+        if value.is_empty() {
+            return self;
+        }
+        self.command = hide(&self.command);
+        match &mut self.fault {
+            LaunchFault::NoSuchFile { path }
+            | LaunchFault::NoInterpreter { script: path, .. }
+            | LaunchFault::WorkingDirectory { path, .. }
+            | LaunchFault::NotPermitted { path, .. } => *path = hide(path.as_os_str()).into(),
+            _ => {}
+        }
+        self
+    }
 }
 
 impl fmt::Display for LaunchError {
@@ -141,6 +163,30 @@ impl LaunchFault {
     /// Whether the same start may succeed in a moment although nothing is reconfigured.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Descriptors { .. } | Self::Processes { .. } | Self::Memory { .. })
+    }
+
+    /// What went wrong, for those who call the service: what kind of failure it is and where it is put
+    /// right, but nothing of how the machine is set up.
+    pub fn in_brief(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NotOnPath { .. } | Self::NoPath | Self::NoSuchFile { .. } => {
+                "its command was not found; its operator has to check `command` (the log says more)"
+            }
+            Self::NoInterpreter { .. } => {
+                "the interpreter of its command was not found; its operator has to check `command` \
+                 (the log says more)"
+            }
+            Self::WorkingDirectory { .. } => {
+                "its working directory cannot be used; its operator has to check `cwd` (the log says \
+                 more)"
+            }
+            Self::NotPermitted { .. } => {
+                "its command may not be run; its operator has to check its permissions (the log says \
+                 more)"
+            }
+            Self::Other { .. } => "the operating system does not run its command; the log says why",
+            plain => return plain.to_string().into(),
+        })
     }
 
     /// The fault that needs nothing but the error number.

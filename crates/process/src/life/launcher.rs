@@ -48,6 +48,11 @@ pub(crate) trait Running: Send + Sync {
     fn exceeded(&self) -> Option<Exceeded> {
         None
     }
+    /// Remembers what belongs to it now. To be asked before its stdin is closed: some of that can be
+    /// told by its parents only, and is left by them when they end.
+    fn survey(&self) -> Later<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
     /// Ends it, and everything that belongs to it, step by step.
     fn terminate(self: Box<Self>, ladder: StopLadder) -> Later<'static, Termination>;
 }
@@ -100,6 +105,10 @@ impl Running for ProcessGuard {
 
     fn exceeded(&self) -> Option<Exceeded> {
         Self::exceeded(self)
+    }
+
+    fn survey(&self) -> Later<'_, ()> {
+        Box::pin(Self::survey(self))
     }
 
     fn terminate(self: Box<Self>, ladder: StopLadder) -> Later<'static, Termination> {

@@ -1,6 +1,9 @@
 //! Everything about stderr is bounded, and it is always read to the end.
 
-use super::{MAX_LINE_BYTES, StderrTail, drain};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::oneshot;
+
+use super::{MAX_LINE_BYTES, StderrTail, drain, drain_until};
 
 async fn drained(input: &[u8], tail: &StderrTail) -> Vec<String> {
     let mut lines = Vec::new();
@@ -43,4 +46,23 @@ async fn the_total_is_bounded() {
     tail.push(&"é".repeat(100_000));
     assert_eq!(tail.lines().len(), 1);
     assert_eq!(tail.lines()[0].len(), 64 << 10);
+}
+
+#[tokio::test]
+async fn it_is_not_read_for_ever() {
+    let (mut writer, reader) = tokio::io::duplex(64);
+    let (over_to, over) = oneshot::channel::<()>();
+    let tail = StderrTail::default();
+    let reading = async {
+        let over = async { drop(over.await) };
+        drain_until(reader, over, tail.clone(), |_| {}).await;
+    };
+    let writing = async {
+        writer.write_all(b"one\nlast words").await.unwrap();
+        // They were read when there is room for as much again.
+        writer.write_all(&[b' '; 64]).await.unwrap();
+        drop(over_to);
+    };
+    tokio::join!(reading, writing);
+    assert_eq!(tail.lines().iter().map(|line| &**line).collect::<Vec<_>>(), ["one", "last words"]);
 }

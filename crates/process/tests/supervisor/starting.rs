@@ -72,12 +72,12 @@ fn slow() -> RestartSettings {
 async fn a_missing_command_is_told_to_all() {
     let world = World::new();
     let service = world.service("standpipe-no-such-command", &[], |spec| spec.restart = slow());
-    all_are_told(&service, failed_with("standpipe-no-such-command")).await;
+    all_are_told(&service, failed_with("its command was not found")).await;
     let status = phase(&service, Phase::Backoff).await;
-    assert!(status.message.unwrap().contains("standpipe-no-such-command"));
+    assert!(status.message.unwrap().contains("its command was not found"));
     assert_eq!(world.counted("process_starts_total", r#"outcome="launch_failed""#), 1);
     // Not only those who waited: whoever comes later is told at once.
-    all_are_told(&service, failed_with("standpipe-no-such-command")).await;
+    all_are_told(&service, failed_with("its command was not found")).await;
     assert_eq!(service.status().generation, 1);
     world.end().await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use standpipe_core::fault::FaultKind;
-use standpipe_core::service::{Lifecycle, ServiceId, ServiceSpec, Sharing};
+use standpipe_core::service::{EraChoice, Lifecycle, ServiceId, ServiceSpec, Sharing};
 use standpipe_core::status::Phase;
 use standpipe_testkit::fixture_path;
 use tokio::task::JoinSet;
@@ -276,4 +276,37 @@ async fn a_service_that_nobody_holds_ends() {
     drop(service);
     let processes = world.forget();
     until("nothing is left", async || processes().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_child_can_tell_is_ended_with_it() {
+    let world = World::new();
+    let directory = tempfile::tempdir().unwrap();
+    let told = directory.path().join("pid");
+    // A process in a session of its own, without our marker; its parent leaves at once when it may.
+    let script = r#"
+import json, subprocess, sys
+null = subprocess.DEVNULL
+other = subprocess.Popen(["sleep", "1000"], start_new_session=True, env={"PATH": "/bin:/usr/bin"},
+    stdin=null, stdout=null, stderr=null)
+open(sys.argv[1], "w").write(str(other.pid))
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "initialize":
+        result = {"protocolVersion": "2025-11-25", "capabilities": {},
+            "serverInfo": {"name": "n", "version": "0"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"#;
+    let arguments = ["-c", script, told.to_str().unwrap()];
+    let service = world.service("python3", &arguments, |spec| spec.era = EraChoice::Legacy);
+    Client::open(&service).await.unwrap();
+    let pid = std::fs::read_to_string(&told).unwrap();
+    let runs = || {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        line.is_ok_and(|line| line.starts_with("sleep"))
+    };
+    assert!(runs());
+    service.stop().await;
+    assert!(!runs());
+    world.end().await;
 }

@@ -98,6 +98,13 @@ pub(super) struct Text {
     pub(super) written: String,
 }
 
+impl Text {
+    /// What is shown of it, where that is not the value itself.
+    pub(super) fn hidden(&self) -> Option<String> {
+        (self.value != self.written).then(|| self.written.clone())
+    }
+}
+
 /// A time limit that can be lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use figment::value::Value;
 use standpipe_core::secret::Redacted;
 use standpipe_core::service::{
-    EraChoice, Interactive, Lifecycle, ServiceId, ServiceSpec, Sharing, SpecFault, Timeouts,
+    EraChoice, Interactive, Lifecycle, ServiceId, ServiceSpec, Sharing, Shown, SpecFault, Timeouts,
 };
 
 use super::error::Fault;
@@ -258,10 +258,12 @@ pub(super) fn read_one(entry: &Section<'_>, id: ServiceId, defaults: &Tuning) ->
     if entry.reader.count() > mistakes_before {
         return None;
     }
+    let shown = command.hidden();
     let mut spec = ServiceSpec::new(id, command.value);
     spec.args = args.iter().map(|arg| arg.value.clone().into()).collect();
     spec.env = env;
     spec.cwd = cwd.as_ref().map(|cwd| PathBuf::from(&cwd.value));
+    spec.shown = Shown { command: shown, cwd: cwd.as_ref().and_then(Text::hidden) };
     defaults.apply(&mut spec);
     tuning.apply(&mut spec);
     if let Err(error) = spec.validate() {

@@ -124,6 +124,29 @@ fn every_key_of_an_entry_reaches_the_spec() {
 }
 
 #[test]
+fn what_references_went_into_is_shown_as_it_was_written() {
+    let settings = toml(
+        r#"
+        [mcpServers.a]
+        command = "${env:PATH}/x"
+        cwd = "/tmp/${env:PATH}"
+        [mcpServers.b]
+        command = "x"
+        cwd = "/tmp"
+        "#,
+    );
+    let settings = settings.unwrap();
+    let shown = |at: usize| {
+        let spec: &standpipe_core::service::ServiceSpec = &settings.services[at].spec;
+        (spec.command_shown().into_owned(), spec.cwd_shown().unwrap().into_owned())
+    };
+    assert_eq!(shown(0), ("${env:PATH}/x".to_owned(), "/tmp/${env:PATH}".to_owned()));
+    assert_eq!(shown(1), ("x".to_owned(), "/tmp".to_owned()));
+    let path = std::env::var("PATH").unwrap();
+    assert!(!format!("{:?}", settings.services[0].spec).contains(&path));
+}
+
+#[test]
 fn top_level_tuning_is_the_default_of_entries() {
     let settings = toml(
         "request_timeout = \"2h\"\nlifecycle = \"one_shot\"\nmax_message_bytes = \"100MiB\"\n\

@@ -46,7 +46,7 @@ async fn messages_are_posted_as_json() {
         let request = request.body(Full::new(Bytes::from(LIST))).unwrap();
         let (_, refused) = said(bench.transport.message(&bench.route, request).await).await;
         let message = "the `Content-Type` header must be `application/json`";
-        assert_eq!(refused, Said::new(415, &error("null", -32012, message)));
+        assert_eq!(refused, Said::new(415, &error("1", -32012, message)));
     }
     assert!(child.try_next().is_none());
 }

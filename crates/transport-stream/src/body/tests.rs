@@ -85,6 +85,21 @@ async fn every_bound_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_waits_for_nothing() {
+    let (budget, began) = (Budget::new(100), tokio::time::Instant::now());
+    let never = Duration::from_hours(1);
+    let now = Duration::ZERO;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_LENGTH, "6".parse().unwrap());
+    let too_large = Some(Unread::TooLarge { limit: 5 });
+    let declared = read(&headers, Pieces::new(&[("abcdef", never)]), 5, &budget).await;
+    assert_eq!(declared.err(), too_large);
+    let found = read_pieces(&[("abc", now), ("def", now), ("ghi", never)], 5, &budget).await;
+    assert_eq!(found.err(), too_large);
+    assert_eq!(began.elapsed(), now);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_trickles_is_given_up_in_the_end() {
     let budget = Budget::new(100);
     let trickle = [("a", Duration::from_secs(25)); 50];

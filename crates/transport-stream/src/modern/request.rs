@@ -134,10 +134,12 @@ async fn begin(
         metrics: Arc::clone(&route.metrics),
         parked: Arc::clone(transport.parked()),
     };
-    if &*request.method == method::TOOLS_CALL {
-        transport.tools().check(transport, route, headers, params).await?;
-    }
+    let calls_tool = &*request.method == method::TOOLS_CALL;
     let answers = answers.unwrap_or_default();
+    if calls_tool && state.is_some() {
+        transport.tools().check_known(route, headers, params)?;
+    }
+    // Before anything is waited for: the child may answer nothing until this call is carried on.
     if let (Some(state), Some(binding)) = (&state, &facts.binding) {
         let resumed = transport.parked().resume(state, binding, &answers, Instant::now())?;
         if let Some(parked) = resumed {
@@ -146,6 +148,9 @@ async fn begin(
             }
             return Ok(Begun::Resumed { facts, parked, answers, permit });
         }
+    }
+    if calls_tool {
+        transport.tools().check(transport, route, headers, params).await?;
     }
     // The answers are kept beside the request, which goes with its own permit.
     let held = (!answers.is_empty()).then(|| transport.bodies().take(answers_weigh));

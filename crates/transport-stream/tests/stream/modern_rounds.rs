@@ -61,7 +61,7 @@ impl World {
 }
 
 /// The result of a response that asks the client something.
-async fn required(pending: Pending) -> Value {
+pub(crate) async fn required(pending: Pending) -> Value {
     let seen = seen(pending.response().await).await;
     assert_eq!(seen.status, 200, "{}", seen.body);
     let answer: Value = serde_json::from_str(&seen.body).unwrap();

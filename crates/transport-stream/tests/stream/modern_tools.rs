@@ -1,10 +1,14 @@
 //! Arguments of tools that headers have to repeat: when the tools are asked for.
 
+use std::time::Duration;
+
 use standpipe_core::connection::GateState;
 use standpipe_core::fault::FaultKind;
 use standpipe_core::message::Message;
+use tokio::time::Instant;
 
 use crate::modern::{NO_TOOLS, Post};
+use crate::modern_rounds::{ACCEPT, ELICITATION, again, required, state};
 use crate::support::*;
 
 const TOOLS: &str = r#"{"resultType":"complete","tools":[{"name":"plain","inputSchema":{"type":"object"}},{"name":"slow","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]}"#;
@@ -13,7 +17,21 @@ fn call() -> Post {
     Post::call().with(r#""arguments":{"region":"eu"}"#)
 }
 
+/// How long a call waits for the tools, and for how long nobody waits after that.
+const WAIT: Duration = Duration::from_secs(2);
+const SPARED: Duration = Duration::from_secs(31);
+
 impl World {
+    /// Sends this many calls at once.
+    fn callers(&self, count: usize) -> Vec<tokio::task::JoinHandle<Seen>> {
+        let one = || {
+            let (transport, route) = (self.transport.clone(), self.route.clone());
+            let request = call().request();
+            tokio::spawn(async move { seen(transport.handle(&route, request).await).await })
+        };
+        (0..count).map(|_| one()).collect()
+    }
+
     /// Sends a call, and answers the question for the tools that comes first.
     async fn learning(&mut self, post: &Post, tools: &[&str]) -> Seen {
         let (transport, route) = (self.transport.clone(), self.route.clone());
@@ -93,13 +111,7 @@ async fn every_page_is_read() {
 #[tokio::test(start_paused = true)]
 async fn many_callers_learn_together() {
     let mut world = World::new();
-    let calls: Vec<_> = (0..5)
-        .map(|_| {
-            let (transport, route) = (world.transport.clone(), world.route.clone());
-            let request = call().request();
-            tokio::spawn(async move { seen(transport.handle(&route, request).await).await })
-        })
-        .collect();
+    let calls = world.callers(5);
     world.child.asked().await.answer(TOOLS);
     for call in calls {
         assert_eq!(call.await.unwrap().status, 400);
@@ -118,7 +130,7 @@ async fn tools_that_cannot_be_learnt() {
     assert_eq!(world.child.serve_until(response).await.status, 200);
     assert_eq!(world.learning(&call(), &[]).await.status, 200);
 
-    // One that fails for a reason of ours is asked again by the next.
+    // One that fails for a reason of ours is asked again, but not by every call.
     world.route.gate.learnt().tools_changed();
     let (transport, route) = (world.transport.clone(), world.route.clone());
     let request = call().request();
@@ -128,19 +140,55 @@ async fn tools_that_cannot_be_learnt() {
     let answer = Message::Response(fault.answer(asked.id.clone()));
     asked.reply.answer(answer, Some(fault)).unwrap();
     assert_eq!(world.child.serve_until(response).await.status, 200);
+    assert_eq!(world.learning(&call(), &[]).await.status, 200);
+    tokio::time::advance(SPARED).await;
     assert_eq!(world.learning(&call(), &[TOOLS]).await.status, 400);
-
-    // One that does not answer keeps nobody for ever.
-    world.route.gate.learnt().tools_changed();
-    let (transport, route) = (world.transport.clone(), world.route.clone());
-    let request = call().request();
-    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
-    let silent = world.child.asked().await;
-    assert_eq!(world.child.serve_until(response).await.status, 200);
-    assert!(silent.session.is_over());
 
     // A service that is not there is not asked anything.
     let why = FaultKind::CrashLoop;
     world.keeper.set(GateState::Refusing { why, until: None });
     assert_eq!(world.seen(call().request()).await.summary(), "503 -32010 7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_does_not_tell_its_tools_keeps_nobody_for_long() {
+    let mut world = World::new();
+    let began = Instant::now();
+    let calls = world.callers(3);
+    let silent = world.child.asked().await;
+    assert_eq!(silent.method, "tools/list");
+    for call in calls {
+        assert_eq!(world.child.serve_until(call).await.status, 200);
+    }
+    assert_eq!(began.elapsed(), WAIT, "all waited for one fetch");
+    assert_eq!(world.learning(&call(), &[]).await.status, 200);
+    assert_eq!(began.elapsed(), WAIT, "and later ones do not wait");
+    assert!(!silent.session.is_over());
+    // It comes late, and counts.
+    silent.answer(TOOLS);
+    assert_eq!(world.learning(&call(), &[]).await.status, 400);
+
+    // What was known last counts until the child says what is new.
+    world.route.gate.learnt().tools_changed();
+    let response = world.callers(1).remove(0);
+    let silent = world.child.asked().await;
+    assert_eq!(response.await.unwrap().status, 400);
+    tokio::time::advance(SPARED).await;
+    assert_eq!(world.learning(&call(), &[]).await.status, 400);
+    assert!(silent.session.is_over(), "that was long enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_carried_on_before_the_tools_are_asked_for() {
+    let mut world = World::new();
+    let (pending, asked) = world.begin(&Post::asking()).await;
+    world.ask(&asked, ELICITATION);
+    let result = required(pending).await;
+    // The child says that its tools are others now, and answers nothing before it has its answer.
+    world.route.gate.learnt().tools_changed();
+    let answers = format!(r#"{{"elicitation-1":{ACCEPT}}}"#);
+    let pending = world.spawn(&again(&Post::asking(), state(&result), &answers));
+    world.answered(&asked).await;
+    asked.answer("{}");
+    assert_eq!(seen(pending.response().await).await.status, 200);
 }

@@ -64,7 +64,8 @@ impl InputResponses {
     /// Reads the parameter of this name.
     ///
     /// # Errors
-    /// When it is not an object of objects.
+    /// When it is not an object. What its members are is checked when something is asked under their
+    /// names: those that nobody asked for are ignored.
     pub fn read(raw: &RawJson) -> Result<Self, ResponseError> {
         if !raw.as_bytes().starts_with(b"{") {
             return Err(ResponseError::NotAnObject);
@@ -73,9 +74,6 @@ impl InputResponses {
             .map_err(ResponseError::Unreadable)?;
         let mut answers = BTreeMap::new();
         for (key, value) in members.0 {
-            if !value.get().starts_with('{') {
-                return Err(ResponseError::NotAResult { key: shown(&key) });
-            }
             answers.insert(key, RawJson::copied(value.get()));
         }
         Ok(Self(answers))
@@ -88,7 +86,7 @@ impl InputResponses {
 
     /// Takes the answer with this key, if it is one to a question of this kind.
     pub fn take(&mut self, key: &str, kind: Kind) -> Option<RawJson> {
-        let fits = self.0.get(key).is_some_and(|answer| check(kind, answer).is_ok());
+        let fits = self.0.contains_key(key) && self.check(key, kind).is_ok();
         if fits { self.0.remove(key) } else { None }
     }
 
@@ -100,9 +98,12 @@ impl InputResponses {
     /// Whether the answer with this key, if there is one, is one to a question of this kind.
     ///
     /// # Errors
-    /// [`ResponseError::Shape`] when it is not.
+    /// [`ResponseError::NotAResult`] or [`ResponseError::Shape`] when it is not.
     pub fn check(&self, key: &str, kind: Kind) -> Result<(), ResponseError> {
         let Some(answer) = self.0.get(key) else { return Ok(()) };
+        if !answer.as_bytes().starts_with(b"{") {
+            return Err(ResponseError::NotAResult { key: shown(key) });
+        }
         check(kind, answer).map_err(|source| ResponseError::Shape {
             key: shown(key),
             method: kind.method(),

@@ -140,6 +140,14 @@ async fn a_refusal_says_how_long_it_lasts() {
     sleep(Duration::from_secs(12)).await;
     let refused = gate.pass().await.unwrap_err();
     assert_eq!(refused.kind, FaultKind::CoolingDown(Duration::from_secs(18)));
+    keeper.set(GateState::Refusing {
+        why: FaultKind::StartFailed("no".into()),
+        until: Some(Instant::now() + Duration::from_secs(30)),
+    });
+    sleep(Duration::from_secs(12)).await;
+    let refused = gate.pass().await.unwrap_err();
+    assert_eq!(refused.retry_after(), Some(19));
+    assert!(refused.to_string().ends_with("could not be started: no; try again in 19 s"));
     keeper.set(GateState::Refusing { why: FaultKind::CrashLoop, until: None });
     assert_eq!(gate.pass().await.unwrap_err().kind, FaultKind::CrashLoop);
     assert!(!demanded(&keeper).await, "a refusing gate is not a demand");

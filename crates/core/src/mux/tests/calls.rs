@@ -240,7 +240,9 @@ fn progress_gives_a_call_its_time_again_up_to_a_limit() {
     }
     h.pass(REQUEST_MAX.saturating_sub(passed) + LATE);
     h.pass(LATE);
-    assert_eq!(code_of(&to_a.only()), i64::from(code::REQUEST_TIMEOUT));
+    let told = to_a.only();
+    assert_eq!(code_of(&told), i64::from(code::REQUEST_TIMEOUT));
+    assert!(told.contains(&format!("within {REQUEST_MAX:?}")), "{told}");
 }
 
 #[test]

@@ -123,6 +123,18 @@ impl Stream {
         all.into_iter().next().unwrap_or_default()
     }
 
+    /// The code and the HTTP status of the one answer that is there, an error of ours.
+    #[track_caller]
+    pub(super) fn refusal(&mut self) -> (i32, u16) {
+        match self.0.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(Some(delivery))) => {
+                let fault = delivery.fault.expect("it is of ours");
+                (fault.code(), fault.status())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[track_caller]
     pub(super) fn is_silent(&mut self) {
         assert_eq!(self.all(), Vec::<String>::new());

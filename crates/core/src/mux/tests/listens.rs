@@ -133,7 +133,7 @@ fn a_wish_that_is_none_is_refused() {
     for mut h in [Harness::main(), Harness::modern_main()] {
         h.sent();
         let mut asker = h.modern_listen("1", "7");
-        assert_eq!(code_of(&asker.stream.only()), i64::from(code::INVALID_PARAMS));
+        assert_eq!(asker.stream.refusal(), (code::INVALID_PARAMS, 400));
         assert!(h.sent().is_empty());
         h.is_empty();
     }

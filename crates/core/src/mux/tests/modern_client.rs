@@ -62,7 +62,7 @@ fn what_there_is_no_more_is_not_reached() {
         assert_eq!(code_of(&asker.stream.only()), i64::from(code::METHOD_NOT_FOUND), "{method}");
     }
     let mut asker = h.modern(SILENT, "1", "tools/call", r#","name":"t","requestState":"s""#);
-    assert_eq!(code_of(&asker.stream.only()), i64::from(code::INVALID_PARAMS));
+    assert_eq!(asker.stream.refusal(), (code::INVALID_PARAMS, 400));
     assert!(h.sent().is_empty());
     h.is_empty();
 }

@@ -18,7 +18,7 @@ use part::Part;
 use crate::exit::Exit;
 use crate::instance::Inlet;
 use crate::launch::{LaunchError, LaunchFault, LaunchSpec};
-use crate::life::{Later, Launcher, Newborn, Running};
+use crate::life::{Later, Launcher, Newborn, Running, Stderr};
 use crate::terminate::{StopLadder, StopStep, Termination};
 use crate::usage::Usage;
 
@@ -44,6 +44,8 @@ pub(super) struct Manner {
     pub(super) leaves: bool,
     /// It answers one thing after the other, and each takes so long.
     pub(super) thinks: Duration,
+    /// Whether something that nobody finds holds its stderr open for ever.
+    pub(super) holds_stderr: bool,
 }
 
 /// What it makes of `initialize`.
@@ -65,6 +67,7 @@ impl Default for Manner {
             lives: None,
             leaves: true,
             thinks: Duration::ZERO,
+            holds_stderr: false,
         }
     }
 }
@@ -269,6 +272,14 @@ impl Launcher for Stage {
             }
             let (stdin, reads) = duplex(PIPE);
             let (writes, stdout) = duplex(PIPE);
+            let stderr: Stderr = if manner.holds_stderr {
+                // The other end goes with nobody.
+                let (open, stderr) = duplex(1);
+                std::mem::forget(open);
+                Box::pin(stderr)
+            } else {
+                Box::pin(empty())
+            };
             let part = Part { of: Arc::clone(&place.of), fake: Arc::clone(&place.fake), manner };
             let leaves_on_term = part.manner.thinks < Duration::from_secs(1);
             let task = tokio::spawn(part.play(reads, writes)).abort_handle();
@@ -276,7 +287,7 @@ impl Launcher for Stage {
                 child: Box::new(Guard { place, leaves_on_term, task }),
                 stdin: Box::pin(stdin),
                 stdout: Box::pin(stdout),
-                stderr: Box::pin(empty()),
+                stderr,
             })
         })
     }

@@ -99,6 +99,7 @@ fn manner() -> impl Strategy<Value = Manner> {
             lives,
             leaves,
             thinks,
+            holds_stderr: false,
         },
     )
 }

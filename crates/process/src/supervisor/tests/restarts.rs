@@ -5,11 +5,11 @@ use std::time::Duration;
 use standpipe_core::fault::FaultKind;
 use standpipe_core::service::{Lifecycle, Sharing};
 use standpipe_core::status::{Phase, State};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::{Answer, Caller, Failure};
 use super::fake::Manner;
-use super::world::{World, settle};
+use super::world::{EVER, World, settle};
 use crate::cache::ConfigSource;
 use crate::exit::Exit;
 use crate::registry::Replacement;
@@ -306,5 +306,33 @@ async fn nothing_is_started_beside_a_main_process_that_is_in_a_crash_loop() {
     sleep(3600 * SECOND).await;
     assert!(world.fakes.alive().is_empty());
     assert_eq!((world.phase(), world.fakes.spawns()), (Phase::CrashLoop, 2));
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stderr_that_is_held_open_holds_up_nothing() {
+    let world = World::new(|_| {});
+    world.fakes.usually(Manner { holds_stderr: true, ..Manner::default() });
+    world.open().await;
+    let began = Instant::now();
+    let shutdown = world.registry.shutdown(Duration::ZERO);
+    timeout(EVER, shutdown).await.expect("the shutdown ends");
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_a_start_that_failed_are_told_when_there_is_another() {
+    let world = World::new(|spec| {
+        (spec.restart.backoff_min, spec.restart.backoff_max) = (40 * SECOND, 40 * SECOND);
+    });
+    world.fakes.usually(Manner::failing());
+    // The one that waited for it, and one that comes later.
+    let first = world.service.gate().pass().await.unwrap_err();
+    let pause = first.retry_after().unwrap();
+    assert!((31..=41).contains(&pause), "{first}");
+    sleep(10 * SECOND).await;
+    let later = world.service.gate().pass().await.unwrap_err();
+    assert!(later.retry_after().unwrap().abs_diff(pause - 10) <= 1, "{first}, {later}");
     world.end().await;
 }

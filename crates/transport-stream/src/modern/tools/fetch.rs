@@ -2,22 +2,26 @@
 //!
 //! Owns the pages and their bounds. Must not know what is looked for in a tool.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use standpipe_core::connection::{Intake, Session, SessionProfile};
+use standpipe_core::budget::Budget;
+use standpipe_core::connection::{Gate, Intake, OutletLimits, Session, SessionProfile, outlet};
 use standpipe_core::message::{Id, Message, Outcome, RawJson, Request, Response, parse};
 use standpipe_core::protocol::{ClientCapabilities, meta, method};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Annotated, schema};
 use crate::modern::SERVED;
 use crate::transport::{Route, StreamTransport};
 
-/// How long it may take. A call that waits for it goes on then, unchecked.
+/// How long it may take. Calls wait less; this is when the child is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A list with more pages is read no further.
@@ -39,12 +43,32 @@ struct Tool<'a> {
 }
 
 /// The tools that have arguments to be repeated; `None` when that cannot be said now.
-pub(super) async fn all(transport: &StreamTransport, route: &Route) -> Option<Annotated> {
-    let pages = async {
+///
+/// It holds all it needs, because no caller owns it. Dropping it tells the child that nobody waits.
+pub(super) struct Fetch(Pin<Box<dyn Future<Output = Option<Annotated>> + Send>>);
+
+impl Future for Fetch {
+    type Output = Option<Annotated>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch").finish_non_exhaustive()
+    }
+}
+
+/// Begins to ask.
+pub(super) fn all(transport: &StreamTransport, route: &Route) -> Fetch {
+    let (gate, answers) = (route.gate.clone(), transport.answers().clone());
+    let pages = async move {
         let mut annotated = Annotated::new();
         let mut cursor = None;
         for number in 1..=MAX_PAGES {
-            match page(transport, route, number, cursor.as_deref()).await? {
+            match page(&gate, &answers, number, cursor.as_deref()).await? {
                 Outcome::Result(result) => cursor = read(&result, &mut annotated),
                 // It has no tools, or does not say.
                 Outcome::Error(_) => break,
@@ -55,7 +79,8 @@ pub(super) async fn all(transport: &StreamTransport, route: &Route) -> Option<An
         }
         Some(annotated)
     };
-    timeout(PATIENCE, pages).await.ok().flatten()
+    let deadline = Instant::now() + PATIENCE;
+    Fetch(Box::pin(async move { timeout_at(deadline, pages).await.ok().flatten() }))
 }
 
 /// Notes what a page says. Returns the cursor of the next.
@@ -72,15 +97,10 @@ fn read(result: &RawJson, annotated: &mut Annotated) -> Option<String> {
 }
 
 /// One page; `None` when the service does not answer.
-async fn page(
-    transport: &StreamTransport,
-    route: &Route,
-    number: u64,
-    cursor: Option<&str>,
-) -> Option<Outcome> {
-    let (reply, mut intake) = transport.outlet();
+async fn page(gate: &Gate, answers: &Budget, number: u64, cursor: Option<&str>) -> Option<Outcome> {
+    let (reply, mut intake) = outlet(OutletLimits::new(answers.clone()));
     let profile = SessionProfile::new(SERVED, ClientCapabilities::default());
-    let asking = Asking(Session::new(route.gate.clone(), profile, reply.clone()));
+    let asking = Asking(Session::new(gate.clone(), profile, reply.clone()));
     let inbox = asking.0.inbox().await.ok()?;
     inbox.send(&asking.0, Message::Request(request(number, cursor)?), &reply, None).ok()?;
     answer(&mut intake).await

@@ -153,6 +153,9 @@ fn shapes() {
         (Kind::Roots, r#"{"roots":[{"uri":"file:///a","name":"n"}]}"#),
     ];
     let bad = [
+        (Kind::Elicitation, "null", "must be an object"),
+        (Kind::Sampling, "12345", "must be an object"),
+        (Kind::Roots, "[{}]", "must be an object"),
         (Kind::Elicitation, "{}", "action"),
         (Kind::Elicitation, r#"{"action":"yes"}"#, "accept"),
         (Kind::Elicitation, r#"{"action":3}"#, "string"),
@@ -186,14 +189,18 @@ fn responses_that_are_none() {
         ("null", "must be an object"),
         ("[]", "must be an object"),
         ("\"x\"", "must be an object"),
-        (r#"{"a":null}"#, "`inputResponses.a` must be an object"),
-        (r#"{"a":12345}"#, "`inputResponses.a` must be an object"),
         (r#"{"a":{},"\u0061":{}}"#, "`a` is given more than once"),
     ] {
         let why = InputResponses::read(&raw(text)).expect_err(text).to_string();
         assert!(why.contains(words), "{text}: {why}");
     }
     assert!(responses("{}").is_empty());
+    // What was not asked for is ignored, whatever it is.
+    for text in [r#"{"a":null}"#, r#"{"a":5,"b":"x"}"#, r#"{"a":[]}"#] {
+        let mut questions = Questions::default();
+        questions.ask(request(1, "roots/list", ""), None, &mut none()).expect("askable");
+        questions.check(&responses(text)).expect(text);
+    }
     assert_eq!(responses(r#"{"a":{"b":1}}"#).get("a").map(RawJson::as_str), Some(r#"{"b":1}"#));
 }
 
