@@ -7,20 +7,27 @@
 
 mod edit;
 mod envelope;
+mod id;
 mod members;
 mod meta;
+mod method;
 mod modern;
 mod params;
+mod plain;
 mod raw;
+mod scan;
+mod spans;
 #[cfg(test)]
 mod tests;
-
-use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 pub(crate) use edit::{Member, member_of, rewritten};
-pub use envelope::{EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body};
+pub use envelope::{
+    EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body, parse_in_doubt,
+};
+pub use id::Id;
+pub use method::MethodName;
 pub use params::{MAX_META_MEMBERS, MemberError, Params};
 pub use raw::RawJson;
 
@@ -28,68 +35,28 @@ pub use raw::RawJson;
 /// of the buffer they were read into.
 const COPY_UP_TO: usize = 16 * 1024;
 
-/// A request id exactly as its sender wrote it: `1`, `"1"` and `1.0` are three different ids.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Id(RawJson);
-
-impl Id {
-    /// An id of our own.
-    pub fn from_number(number: u64) -> Self {
-        Self(RawJson::from_display(number))
-    }
-
-    /// The id if it is a plain non-negative integer, as all ids that we hand out are.
-    pub fn as_number(&self) -> Option<u64> {
-        let text = self.0.as_str();
-        let plain =
-            text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-        if plain { text.parse().ok() } else { None }
-    }
-
-    /// The raw JSON of the id.
-    pub fn raw(&self) -> &RawJson {
-        &self.0
-    }
-
-    pub(crate) fn from_raw(raw: RawJson) -> Self {
-        Self(raw)
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Id({})", self.0.as_str())
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
-
 /// A call that wants exactly one answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The sender's id.
     pub id: Id,
-    /// The method, with JSON escapes undone.
-    pub method: Box<str>,
+    /// What is called, or told.
+    pub method: MethodName,
     /// The parameters; absent and `{}` are different on the wire, so they are here.
     pub params: Option<Params>,
 }
 
 /// A message that wants no answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// The method, with JSON escapes undone.
-    pub method: Box<str>,
+    /// What is called, or told.
+    pub method: MethodName,
     /// The parameters.
     pub params: Option<Params>,
 }
 
 /// How a request ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The `result` member, raw.
     Result(RawJson),
@@ -98,7 +65,7 @@ pub enum Outcome {
 }
 
 /// The answer to a request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The id of the request that it answers.
     pub id: Id,
@@ -134,7 +101,7 @@ pub fn error_object(code: i32, message: &str, data: Option<&RawJson>) -> RawJson
 }
 
 /// Any JSON-RPC message.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Wants an answer.
     Request(Request),
@@ -155,11 +122,11 @@ impl Message {
     pub fn weight(&self) -> usize {
         let params = |p: &Option<Params>| p.as_ref().map_or(0, |p| p.raw().as_bytes().len());
         64 + match self {
-            Self::Request(m) => m.id.raw().as_bytes().len() + m.method.len() + params(&m.params),
+            Self::Request(m) => m.id.as_bytes().len() + m.method.len() + params(&m.params),
             Self::Notification(m) => m.method.len() + params(&m.params),
             Self::Response(m) => match &m.outcome {
                 Outcome::Result(raw) | Outcome::Error(raw) => {
-                    m.id.raw().as_bytes().len() + raw.as_bytes().len()
+                    m.id.as_bytes().len() + raw.as_bytes().len()
                 }
             },
         }
@@ -203,7 +170,7 @@ impl Message {
 
 fn put_id(out: &mut BytesMut, id: &Id) {
     out.put_slice(b",\"id\":");
-    out.put_slice(id.0.as_bytes());
+    out.put_slice(id.as_bytes());
 }
 
 fn put_method(out: &mut BytesMut, method: &str) {

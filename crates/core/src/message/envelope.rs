@@ -14,7 +14,10 @@ use serde_json::value::RawValue;
 
 use super::members::{Key, range_of, recognise};
 use super::params::is_token;
-use super::{Id, MemberError, Message, Notification, Outcome, Params, RawJson, Request, Response};
+use super::plain;
+use super::{
+    Id, MemberError, Message, MethodName, Notification, Outcome, Params, RawJson, Request, Response,
+};
 
 /// The longest request id, in bytes of its JSON text. Ids are kept for as long as a call is open.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -23,7 +26,7 @@ pub const MAX_ID_BYTES: usize = 1024;
 pub const MAX_BATCH: usize = 100;
 
 /// The members of an envelope that mean something.
-const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+pub(super) const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// Where `id` stands in [`ENVELOPE`].
 const ID: usize = 1;
@@ -158,6 +161,16 @@ pub fn parse_body(text: &Bytes) -> Result<Incoming, Rejected> {
 /// # Errors
 /// When the text is not a JSON-RPC message that can be moved on without doubt about its meaning.
 pub fn parse(text: &Bytes) -> Result<Message, Rejected> {
+    plain::read(text).map_or_else(|| parse_in_doubt(text), Ok)
+}
+
+/// [`parse`] without its short way: what decides where there is any doubt. For those who compare the
+/// two.
+///
+/// # Errors
+/// As [`parse`].
+#[doc(hidden)]
+pub fn parse_in_doubt(text: &Bytes) -> Result<Message, Rejected> {
     let utf8 = utf8(text)?;
     let mut reader = serde_json::Deserializer::from_str(utf8);
     let members = reader
@@ -216,23 +229,22 @@ impl Members {
         if self.doubtful_id {
             return Ok(None);
         }
-        if !is_token(raw.as_str()) {
+        if !is_token(raw.as_bytes()) {
             return Err(EnvelopeError::IdKind);
         }
         let length = raw.as_bytes().len();
         if length > MAX_ID_BYTES {
             return Err(EnvelopeError::IdTooLong { length });
         }
-        // Kept for as long as the call is open, which the rest of the text is not.
-        Ok(Some(Id::from_raw(raw.detached())))
+        Ok(Some(Id::from(&raw)))
     }
 
     fn build(mut self, text: &Bytes, id: Option<Id>) -> Result<Message, EnvelopeError> {
         if let Some(trouble) = self.trouble.take() {
             return Err(EnvelopeError::Member(trouble));
         }
-        let version = self.raw(0, text).and_then(|raw| raw.as_string());
-        if version.as_deref() != Some("2.0") {
+        let version = self.raw(0, text);
+        if version.as_ref().and_then(RawJson::text).as_deref() != Some("2.0") {
             return Err(EnvelopeError::Version);
         }
         match (self.raw(2, text), self.raw(4, text), self.raw(5, text)) {
@@ -259,7 +271,7 @@ impl Members {
         id: Option<Id>,
         method: &RawJson,
     ) -> Result<Message, EnvelopeError> {
-        let method = method.as_string().ok_or(EnvelopeError::Method)?.into_boxed_str();
+        let method = MethodName::from(&*method.text().ok_or(EnvelopeError::Method)?);
         let params = self.raw(3, text).as_ref().map(Params::inspect).transpose();
         let params = params.map_err(EnvelopeError::Params)?;
         Ok(match id {

@@ -16,7 +16,8 @@ use crate::bridge::legacy_client;
 use crate::connection::{Outlet, Session, Slot};
 use crate::id::SessionId;
 use crate::message::{
-    Id, Message, Notification, Outcome, Params, RawJson, Request, Response, error_object,
+    Id, Message, MethodName, Notification, Outcome, Params, RawJson, Request, Response,
+    error_object,
 };
 use crate::protocol::{Era, code, method};
 
@@ -31,9 +32,9 @@ pub(super) const MAX_ELICITATIONS: usize = 256;
 pub(super) struct Question {
     session: Arc<Session>,
     asker: Asker,
-    method: Box<str>,
+    method: MethodName,
     /// The progress token as the child wrote it.
-    token: Option<RawJson>,
+    token: Option<Id>,
     /// The calls that it may belong to; all of the same session.
     calls: Vec<u64>,
     outlet: Outlet,
@@ -133,14 +134,14 @@ impl Mux {
         let (session, outlet) = (Arc::clone(session), outlet.clone());
         let to = Addressee { session, outlet, calls: vec![call] };
         let params = legacy_client::asked(method, params, &format!("{call}-{key}"));
-        self.put(&to, Asker::Round(call, key), method, params, now)
+        self.put(&to, Asker::Round(call, key), &method.into(), params, now)
     }
 
     fn put(
         &mut self,
         to: &Addressee,
         asker: Asker,
-        method: &str,
+        method: &MethodName,
         params: Option<Params>,
         now: Instant,
     ) -> bool {
@@ -148,10 +149,10 @@ impl Mux {
         let token = params.as_ref().and_then(Params::meta_progress_token);
         let ours = Id::from_number(number);
         let params = match &token {
-            Some(_) => params.map(|params| params.with_meta_progress_token(ours.raw())),
+            Some(_) => params.map(|params| params.with_meta_progress_token(&ours)),
             None => params,
         };
-        let message = Request { id: ours, method: method.into(), params };
+        let message = Request { id: ours, method: method.clone(), params };
         if to.outlet.deliver(Message::Request(message)).is_err() {
             to.session.forget_question(number);
             return false;
@@ -159,7 +160,7 @@ impl Mux {
         self.park(&to.calls, now);
         let question = Question {
             asker,
-            method: method.into(),
+            method: method.clone(),
             token,
             calls: to.calls.clone(),
             outlet: to.outlet.clone(),
@@ -227,7 +228,7 @@ impl Mux {
         slot: Slot,
     ) {
         let token = notification.params.as_ref().and_then(Params::progress_token);
-        let number = token.and_then(|token| token.as_str().parse().ok());
+        let number = token.and_then(|token| token.as_number());
         let question = number.and_then(|number| self.questions.get(&(session.id(), number)));
         let Some(token) = question.and_then(|question| question.token.as_ref()) else {
             return self.note(Note::Dropped(Drop::UnownedProgress));
@@ -241,7 +242,7 @@ impl Mux {
     pub(super) fn withdrawn_by_child(&mut self, params: Option<&Params>, now: Instant) {
         let id = params.and_then(Params::request_id);
         let named = |question: &Question| match &question.asker {
-            Asker::Child(asked) => Some(asked.raw()) == id.as_ref(),
+            Asker::Child(asked) => Some(asked) == id.as_ref(),
             Asker::Round(..) => false,
         };
         let mut found = self.questions.iter().filter(|(_, question)| named(question));

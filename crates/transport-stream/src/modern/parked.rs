@@ -21,7 +21,7 @@ pub(super) struct ParkedCall {
     pub(super) intake: Intake,
     pub(super) questions: Questions,
     /// The progress token that its messages carry.
-    pub(super) token: Option<RawJson>,
+    pub(super) token: Option<Id>,
 }
 
 /// The table.

@@ -15,7 +15,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use standpipe_core::id::SessionId;
-use standpipe_core::message::{Id, Message, Params, Response};
+use standpipe_core::message::{Id, Message, MethodName, Params, Response};
 use standpipe_core::protocol::{ProtocolVersion, meta, method};
 use standpipe_core::trace::{Carried, Record, Stage};
 
@@ -40,7 +40,7 @@ struct State {
     span: Own,
     /// What is told of the service and the session, for another message of the same request.
     known: Vec<KeyValue>,
-    method: Option<Box<str>>,
+    method: Option<MethodName>,
     sent: Sent,
     stage: Option<(Stage, Context)>,
     claimed: bool,
@@ -203,8 +203,8 @@ impl Record for Call {
 
     fn answered(&self, answer: &Response) {
         let mut state = self.lock();
-        let called = state.method.clone().unwrap_or_default();
-        if let Some(failure) = Failure::of(answer, &called) {
+        let called = state.method.clone();
+        if let Some(failure) = Failure::of(answer, called.as_deref().unwrap_or_default()) {
             state.fail(&self.tracer, &self.origin, failure);
         }
     }
@@ -313,7 +313,7 @@ fn describe(builder: &mut SpanBuilder, called: &str, id: Option<&Id>, params: Op
     let attributes = builder.attributes.get_or_insert_default();
     attributes.push(KeyValue::new("mcp.method.name", short(called)));
     if let Some(id) = id {
-        let text = id.raw().as_string().unwrap_or_else(|| id.to_string());
+        let text = id.to_raw().as_string().unwrap_or_else(|| id.to_string());
         attributes.push(KeyValue::new("jsonrpc.request.id", short(&text)));
     }
     // Since 2026-07-28 each request says so itself; before, its session has said it.
