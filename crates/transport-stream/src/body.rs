@@ -19,9 +19,6 @@ use crate::refusal::Unread;
 /// A client that sends nothing of its body for this long is not waited for.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Bodies up to this size, in bytes, are copied out of the connection's buffer.
-const COPY_BYTES: usize = 4 * 1024;
-
 /// The longest a whole body may take: 17 MiB in this time is less than 30 kB a second.
 const WHOLE: Duration = Duration::from_mins(10);
 
@@ -89,12 +86,7 @@ where
         }
         rest.extend_from_slice(&data);
     }
-    let bytes = match rest.is_empty() {
-        // A slice would keep the connection from using its buffer again.
-        true if first.len() <= COPY_BYTES => Bytes::copy_from_slice(&first),
-        true => first,
-        false => rest.freeze(),
-    };
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
     Ok((bytes, permit))
 }
 

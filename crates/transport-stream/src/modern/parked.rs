@@ -9,7 +9,7 @@ use standpipe_core::bridge::parking::{
     Binding, Digester, Full, InputResponses, Parking, Questions, StateError,
 };
 use standpipe_core::connection::{Intake, Session};
-use standpipe_core::message::RawJson;
+use standpipe_core::message::{Id, RawJson};
 use tokio::time::Instant;
 
 use super::unfit::Unfit;
