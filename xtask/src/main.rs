@@ -9,6 +9,7 @@ mod checks;
 mod command;
 mod conformance;
 mod install;
+mod instructions;
 mod soak;
 mod suites;
 mod tally;
@@ -28,7 +29,10 @@ cargo xtask TASK
   install         fetch what the end-to-end suites need into target/e2e
   e2e [SUITE...]  run the end-to-end suites, or only those named
   soak [--minutes N | --seconds N] [--seed S]
-                  clients of every kind while processes are killed, and the figures of it";
+                  clients of every kind while processes are killed, and the figures of it
+  instructions [--record]
+                  count what the hot path does for one message, compare it with what was
+                  recorded (fails from 5 % on), or record it";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Some("tidy") if rest.is_empty() => tidy::run(&mut tally),
         Some("install") if rest.is_empty() => install::run().map(|()| tally.pass()),
         Some("e2e") => suites::run(&rest, &mut tally),
+        Some("instructions") => instructions::task(&rest, &mut tally),
         Some("soak") => soak::task(&rest, &mut tally),
         _ => {
             println!("{USAGE}\n\nsuites: {}", suites::names().join(", "));
