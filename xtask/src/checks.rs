@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::command::{self, End};
 use crate::tally::{self, Tally};
-use crate::{install, suites, tidy, workspace};
+use crate::{install, instructions, suites, tidy, workspace};
 
 /// How long all tests of the workspace may take, their build included.
 const TESTS: Duration = Duration::from_mins(20);
@@ -31,7 +31,8 @@ pub(crate) fn quick(tally: &mut Tally) -> anyhow::Result<()> {
     tests(tally)
 }
 
-/// The quick gate, then documentation, licences, the release build and the end-to-end suites.
+/// The quick gate, then documentation, licences, instructions, the release build and the end-to-end
+/// suites.
 pub(crate) fn all(tally: &mut Tally) -> anyhow::Result<()> {
     quick(tally)?;
     command::step(
@@ -42,6 +43,10 @@ pub(crate) fn all(tally: &mut Tally) -> anyhow::Result<()> {
         tally,
     );
     licences(tally);
+    if let Err(error) = instructions::guard(tally) {
+        println!("    FAILED: {error:#}");
+        tally.fail(format!("instructions: {error:#}"));
+    }
     if let Err(error) = install::run() {
         println!("    FAILED: {error:#}");
         tally.fail("install: what the end-to-end suites need could not be fetched");

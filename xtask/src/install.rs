@@ -5,9 +5,11 @@
 //! and pip read themselves (`e2e/package-lock.json`, `e2e/requirements/*.txt`), all exact, so a
 //! run of today and one of next year test the same thing.
 
+mod debian;
 pub(crate) mod promtool;
 #[cfg(test)]
 mod tests;
+pub(crate) mod valgrind;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ mod checks;
 mod command;
 mod conformance;
 mod install;
+mod instructions;
 mod soak;
 mod suites;
 mod tally;
@@ -31,7 +32,10 @@ cargo xtask TASK
   soak [--minutes N | --seconds N] [--seed S]
                   clients of every kind while processes are killed, and the figures of it
   bench [--scenario NAME...] [--rounds N] [--seconds S] [--quick] [--peers] [--standpipe PATH]
-                  Standpipe beside a bare server and the least a proxy can do; bench/results";
+                  Standpipe beside a bare server and the least a proxy can do; bench/results
+  instructions [--record]
+                  count what the hot path does for one message, compare it with what was
+                  recorded (fails from 5 % on), or record it";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Some("install") if rest.is_empty() => install::run().map(|()| tally.pass()),
         Some("e2e") => suites::run(&rest, &mut tally),
         Some("bench") => bench::task(&rest, &mut tally),
+        Some("instructions") => instructions::task(&rest, &mut tally),
         Some("soak") => soak::task(&rest, &mut tally),
         _ => {
             println!("{USAGE}\n\nsuites: {}", suites::names().join(", "));

@@ -308,11 +308,11 @@ fn a_question_outlasts_the_call_that_is_parked_with_it() {
     let mut asker = h.modern(ASKABLE, "1", "tools/call", r#","name":"t""#);
     let call = id_of(&h.sent_one());
     h.child(r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}"#);
-    let asked = id_of(&asker.stream.only());
+    let question = id_of(&asker.stream.only());
     // It was asked before the call was parked; whoever answers in time must not be too late.
     h.pass(QUESTION_TIMEOUT + LATE);
     assert!(h.sent().is_empty());
-    assert!(asker.answer(&mut h, asked, r#"{"action":"decline"}"#));
+    assert!(asker.answer(&mut h, question, r#"{"action":"decline"}"#));
     assert_eq!(json(&h.sent_one())["id"], "q");
     h.result(call, r#"{"content":[]}"#);
     h.is_empty();
