@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use standpipe_core::message::{Incoming, Message, Params, RawJson, parse, parse_body};
+use standpipe_core::message::{Id, Incoming, Message, Params, RawJson, parse, parse_body};
 
 use crate::texts;
 
@@ -43,7 +43,7 @@ pub(crate) fn splice_token(length: usize) -> Box<dyn FnMut()> {
         unreachable!("a call is a request");
     };
     let params: Params = request.params.expect("a call has parameters");
-    let token = RawJson::new(&Bytes::from_static(b"90210")).expect("a number is JSON");
+    let token = Id::from_number(90_210);
     Box::new(move || {
         black_box(black_box(&params).with_meta_progress_token(black_box(&token)));
     })
