@@ -24,7 +24,7 @@ use standpipe_metrics::Wire;
 use tokio::time::Instant;
 
 use crate::body;
-use crate::headers::{self, Media};
+use crate::headers;
 use crate::refusal::{Refusal, Refused};
 use crate::response::{self, StreamBody};
 use crate::transport::{Route, StreamTransport};
