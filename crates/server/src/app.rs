@@ -110,13 +110,11 @@ impl App {
     /// The service of this name.
     pub fn service(&self, id: &str) -> Result<Service, AppError> {
         let id = ServiceId::new(id)?;
-        self.refuse_while_draining()?;
         self.registry.get(&id).ok_or(AppError::UnknownService { id })
     }
 
     /// The only service, where there is exactly one.
     pub fn only_service(&self) -> Result<Service, AppError> {
-        self.refuse_while_draining()?;
         self.registry.only().ok_or(AppError::NoOnlyService)
     }
 
@@ -133,7 +131,7 @@ impl App {
         }
     }
 
-    /// From now on requests are refused.
+    /// From now on requests are refused, but for those that may belong to what is under way.
     pub fn begin_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -171,7 +169,8 @@ impl App {
         &self.unread_bodies
     }
 
-    fn refuse_while_draining(&self) -> Result<(), AppError> {
+    /// For a request that begins something.
+    pub fn refuse_while_draining(&self) -> Result<(), AppError> {
         if self.is_draining() { Err(AppError::Draining) } else { Ok(()) }
     }
 }

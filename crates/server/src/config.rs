@@ -38,6 +38,7 @@ pub use error::{ConfigError, Fault, Mistake, Origin};
 pub use example::EXAMPLE;
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
+pub use keys::Nearest;
 pub use otel::OtelSettings;
 pub use provenance::{ReadFile, ReadOnce};
 pub use quantity::{

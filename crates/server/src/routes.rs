@@ -16,8 +16,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use hyper::body::Incoming;
+use standpipe_core::protocol;
 use standpipe_core::trace::{self, Trace};
 use standpipe_process::Service;
 
@@ -136,7 +137,14 @@ impl Table {
                 }
                 return ops::answer(app, answer).map(ReplyBody::from);
             }
-            Some(Endpoint::Service(name, wanted)) => (named(app, name), wanted),
+            Some(Endpoint::Service(name, wanted)) => {
+                let refused = if may_go_on(wanted, request.headers()) {
+                    Ok(())
+                } else {
+                    app.refuse_while_draining()
+                };
+                (refused.and_then(|()| named(app, name)), wanted)
+            }
         };
         let service = match service {
             Ok(service) => service,
@@ -161,6 +169,20 @@ impl Table {
                 let route = sse_route(&service);
                 Box::pin(app.sse.message(&route, request)).await.map(ReplyBody::boxed)
             }
+        }
+    }
+}
+
+/// Whether a request may belong to something that is under way: an open call may wait for an answer that
+/// is on its way here when a shutdown begins. What is new all the same is refused by its service then.
+fn may_go_on(wanted: endpoint::Wanted, headers: &HeaderMap) -> bool {
+    match wanted {
+        endpoint::Wanted::Events => false,
+        endpoint::Wanted::Message => true,
+        endpoint::Wanted::Stream => {
+            [protocol::header::SESSION_ID, protocol::header::PROTOCOL_VERSION]
+                .iter()
+                .any(|name| headers.contains_key(*name))
         }
     }
 }

@@ -169,8 +169,10 @@ async fn end(
     grace: Duration,
 ) {
     app.begin_draining();
-    acceptor.closing.cancel();
+    // Until then connections are accepted: open calls may wait for answers of their clients, and whoever
+    // comes with something new is told to come again, which a closed door does not say.
     app.registry.shutdown(grace).await;
+    acceptor.closing.cancel();
     streams.cancel();
     acceptor.connections.close();
     tasks.close();

@@ -4,8 +4,8 @@
 //! client that disconnects cancels nothing and may come back (2025-11-25, "Sending Messages to the
 //! Server"). Must not know of HTTP.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -138,6 +138,21 @@ struct State {
     told: bool,
     /// When the last answer came, while nobody read.
     answered: Option<Instant>,
+    /// Woken while nobody reads.
+    nudge: Option<Waker>,
+}
+
+/// Takes in what comes for a stream that nobody reads, so that a call counts as answered when it is and
+/// not when somebody looks. It holds the stream weakly: the stream's own intakes hold it.
+struct Nudge(Weak<CallStream>);
+
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        if let Some(stream) = self.0.upgrade() {
+            // One that is done with is forgotten by the next look at all of them.
+            let _later = stream.tidy(Instant::now());
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -175,6 +190,7 @@ impl CallStream {
             reader: Reader::default(),
             told: false,
             answered: None,
+            nudge: None,
         });
         Self { number, state }
     }
@@ -269,14 +285,15 @@ impl CallStream {
         Fate::Keep
     }
 
-    /// Takes in what has come for a stream that nobody reads.
-    pub(crate) fn tidy(&self, now: Instant) -> Fate {
+    /// Takes in what has come for a stream that nobody reads, and from now on what comes.
+    pub(crate) fn tidy(self: &Arc<Self>, now: Instant) -> Fate {
         let mut state = self.lock();
         let state = &mut *state;
         if state.reader.attached {
             return Fate::Keep;
         }
-        let mut cx = Context::from_waker(Waker::noop());
+        let nudge = || Waker::from(Arc::new(Nudge(Arc::downgrade(self))));
+        let mut cx = Context::from_waker(state.nudge.get_or_insert_with(nudge));
         while let Some(calls) = &mut state.calls {
             match calls.poll_next(&mut cx) {
                 Poll::Pending => return Fate::Keep,

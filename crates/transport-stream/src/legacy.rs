@@ -155,7 +155,7 @@ async fn accept(
     match message {
         Message::Response(answer) => answer_question(&record, answer, Some(permit))?,
         other => {
-            let way_in = if is_cancellation(&other) {
+            let way_in = if is_about_a_call(&other) {
                 session.inbox_of_calls().await
             } else {
                 session.inbox().await
@@ -261,8 +261,10 @@ fn names_nothing(headers: &HeaderMap) -> bool {
     matches!(headers::session(headers), Ok(Named::Nothing))
 }
 
-fn is_cancellation(message: &Message) -> bool {
-    matches!(message, Message::Notification(told) if &*told.method == method::CANCELLED)
+/// Whether it is about a call or a question that is open, wherever new ones go.
+fn is_about_a_call(message: &Message) -> bool {
+    matches!(message, Message::Notification(told)
+        if matches!(&*told.method, method::CANCELLED | method::PROGRESS))
 }
 
 fn is_initialize(message: &Message) -> bool {

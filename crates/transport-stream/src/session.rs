@@ -138,8 +138,10 @@ impl Record {
     }
 
     /// The reader of `stream` that holds `ticket` goes, having been given everything up to `seen`.
-    pub(crate) fn leave(&self, stream: &CallStream, ticket: u32, seen: u32) {
+    pub(crate) fn leave(&self, stream: &Arc<CallStream>, ticket: u32, seen: u32) {
         if stream.detach(ticket, seen) == Fate::Keep {
+            // What becomes of it is seen to with all others.
+            let _later = stream.tidy(Instant::now());
             return;
         }
         let mut streams = self.streams();

@@ -4,12 +4,14 @@
 //! there is one, the way out. It must not know how configurations are read. No message contains a
 //! value that may be secret.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use standpipe_core::service::{ServiceIdFault, SpecFault};
 
+use super::keys::Nearest;
 use super::quantity::{DurationError, SizeError};
 
 /// A configuration that cannot be used. All mistakes that could be found are in it.
@@ -31,13 +33,17 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// A file is not the TOML that its name or first character promises.
-    #[error("{}: not valid TOML: {source}", path.display())]
+    #[error("{}:{line}: not valid TOML: {message} (column {column})", path.display())]
     Toml {
         /// The file.
         path: PathBuf,
-        /// Why, with the line.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// What the parser says. Not its error as a whole: that shows the line, and what stands there
+        /// may be secret.
+        message: Box<str>,
     },
     /// A file is not the JSON that its name or first character promises.
     #[error("{}: not valid JSON: {source}", path.display())]
@@ -122,10 +128,10 @@ impl fmt::Display for Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// A key that does not exist.
-    #[error("unknown key; {}", hint(*nearest, valid))]
+    #[error("unknown key; {}", hint(nearest, valid))]
     UnknownKey {
         /// The key that was probably meant.
-        nearest: Option<&'static str>,
+        nearest: Nearest,
         /// All keys that may stand here.
         valid: Vec<&'static str>,
     },
@@ -144,6 +150,12 @@ pub enum Fault {
         found: String,
         /// The words there are.
         valid: &'static [&'static str],
+    },
+    /// A reference to something else than the key takes. It may be secret, so it is not named.
+    #[error("what its reference stands for is not {expected}")]
+    Expanded {
+        /// What the key takes.
+        expected: Cow<'static, str>,
     },
     /// Not a duration.
     #[error(transparent)]
@@ -274,9 +286,10 @@ fn lines(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn hint(nearest: Option<&str>, valid: &[&str]) -> String {
-    nearest.map_or_else(
-        || format!("valid keys are {}", valid.join(", ")),
-        |nearest| format!("did you mean `{nearest}`?"),
-    )
+fn hint(nearest: &Nearest, valid: &[&str]) -> String {
+    let Nearest { key, is_near } = nearest;
+    if *is_near {
+        return format!("did you mean `{key}`?");
+    }
+    format!("the nearest is `{key}`; valid keys are {}", valid.join(", "))
 }

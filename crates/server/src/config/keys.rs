@@ -95,18 +95,85 @@ pub(super) const FOREIGN_TOP: &[&str] = &[
     "userThemeMode",
 ];
 
-/// The key a writer most likely meant, if one is near enough.
-pub(super) fn nearest<'a>(
-    found: &str,
-    valid: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    /// Below this similarity a suggestion is more confusing than none.
-    const NEAR_ENOUGH: f64 = 0.7;
-    let found = found.to_ascii_lowercase();
-    valid
-        .into_iter()
-        .map(|key| (strsim::jaro_winkler(&found, &key.to_ascii_lowercase()), key))
-        .filter(|(similarity, _)| *similarity >= NEAR_ENOUGH)
-        .max_by(|(one, _), (two, _)| one.total_cmp(two))
-        .map(|(_, key)| key)
+/// Words of other programs for what is called otherwise here. Of several the first that may stand there
+/// counts.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("address", "listen"),
+    ("arguments", "args"),
+    ("argv", "args"),
+    ("bind", "listen"),
+    ("cmd", "command"),
+    ("dir", "cwd"),
+    ("directory", "cwd"),
+    ("enabled", "disabled"),
+    ("environment", "env"),
+    ("executable", "command"),
+    ("host", "listen"),
+    ("host", "allow_host"),
+    ("hosts", "allow_host"),
+    ("log_level", "log"),
+    ("origin", "allow_origin"),
+    ("origins", "allow_origin"),
+    ("params", "args"),
+    ("path", "command"),
+    ("port", "listen"),
+    ("program", "command"),
+    ("servers", "mcpServers"),
+    ("variables", "env"),
+    ("workdir", "cwd"),
+    ("working_directory", "cwd"),
+];
+
+/// The valid key that is nearest to an unknown one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nearest {
+    /// The key.
+    pub key: &'static str,
+    /// Whether it was most likely meant.
+    pub is_near: bool,
+}
+
+/// The key a writer most likely meant.
+pub(super) fn nearest(found: &str, valid: &[&'static str]) -> Nearest {
+    /// Below this similarity a question for it is more confusing than a list of all.
+    const NEAR_ENOUGH: f64 = 0.5;
+    let plain = |key: &str| key.to_ascii_lowercase().replace('-', "_");
+    let found = plain(found);
+    let means = SYNONYMS.iter().filter(|(word, _)| *word == found);
+    for (_, meant) in means {
+        if let Some(key) = valid.iter().find(|key| *key == meant) {
+            return Nearest { key, is_near: true };
+        }
+    }
+    let similarity = |key: &str| strsim::normalized_damerau_levenshtein(&found, &plain(key));
+    let best =
+        valid.iter().map(|key| (similarity(key), *key)).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    let (similarity, key) = best.expect("every table has keys");
+    Nearest { key, is_near: similarity >= NEAR_ENOUGH }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_have_a_neighbour() {
+        let cases: &[(&str, &[&str], &str)] = &[
+            ("evn", SERVER, "env"),
+            ("arguments", SERVER, "args"),
+            ("cmd", SERVER, "command"),
+            ("Command", SERVER, "command"),
+            ("environment", SERVER, "env"),
+            ("host", TOP, "listen"),
+            ("host", &["allow_host", "listne"], "allow_host"),
+            ("idle-timeout", TUNING, "idle_timeout"),
+            ("mcp_servers", TOP, "mcpServers"),
+            ("max_mesage_bytes", TUNING, "max_message_bytes"),
+        ];
+        for (found, valid, expected) in cases {
+            let valid: Vec<&'static str> = valid.to_vec();
+            assert_eq!(nearest(found, &valid), Nearest { key: expected, is_near: true }, "{found}");
+        }
+        assert!(!nearest("xyzzy", TOP).is_near);
+    }
 }

@@ -49,12 +49,16 @@ impl ResourceTuning {
 /// Where children get control groups of their own: `"auto"`, `"off"`, or a directory.
 pub(super) fn control_groups(top: &Section<'_>) -> ControlGroupChoice {
     let choice = top.read("cgroup", |value| {
-        let text = top.text_of(value)?.value;
-        match text.as_str() {
+        let text = top.text_of(value)?;
+        match text.value.as_str() {
             "auto" => Ok(ControlGroupChoice::Auto),
             "off" => Ok(ControlGroupChoice::Off),
             path if Path::new(path).is_absolute() => Ok(ControlGroupChoice::Under(path.into())),
-            _ => Err(Fault::Choice { found: text, valid: &["auto", "off", "an absolute path"] }),
+            found => {
+                let valid = &["auto", "off", "an absolute path"];
+                let fault = Fault::Choice { found: found.to_owned(), valid };
+                Err(text.fault("`auto`, `off` or an absolute path", fault))
+            }
         }
     });
     choice.unwrap_or_default()

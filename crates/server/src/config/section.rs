@@ -4,6 +4,7 @@
 //! was written. It must not know what a key is for. It exists so that one run reports every
 //! mistake, each with its file and line.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
@@ -99,6 +100,18 @@ pub(super) struct Text {
 }
 
 impl Text {
+    /// What is wrong with it: `fault`, which may quote it, unless it came from a reference.
+    pub(super) fn fault(
+        &self,
+        expected: impl Into<Cow<'static, str>>,
+        fault: impl Into<Fault>,
+    ) -> Fault {
+        if self.value == self.written {
+            return fault.into();
+        }
+        Fault::Expanded { expected: expected.into() }
+    }
+
     /// What is shown of it, where that is not the value itself.
     pub(super) fn hidden(&self) -> Option<String> {
         (self.value != self.written).then(|| self.written.clone())
@@ -140,7 +153,7 @@ impl<'a> Section<'a> {
             }
             let mut valid = valid.clone();
             valid.sort_unstable();
-            let nearest = keys::nearest(key, valid.iter().copied());
+            let nearest = keys::nearest(key, &valid);
             self.report(key, value.tag(), Fault::UnknownKey { nearest, valid });
         }
     }
@@ -217,7 +230,8 @@ impl<'a> Section<'a> {
         if value.as_str().is_none() {
             return Err(wrong_type("a duration, like \"30s\"", value));
         }
-        Ok(parse_duration(&self.text_of(value)?.value)?)
+        let text = self.text_of(value)?;
+        parse_duration(&text.value).map_err(|error| text.fault("a duration, like `30s`", error))
     }
 
     /// A duration, or `"never"`.
@@ -239,7 +253,8 @@ impl<'a> Section<'a> {
         if value.as_str().is_none() {
             return Err(wrong_type("a size, like 1048576 or \"16MiB\"", value));
         }
-        Ok(parse_size(&self.text_of(value)?.value)?)
+        let text = self.text_of(value)?;
+        parse_size(&text.value).map_err(|error| text.fault("a size, like `16MiB`", error))
     }
 
     pub(super) fn count(&self, key: &str, max: usize) -> Option<usize> {
@@ -276,12 +291,15 @@ impl<'a> Section<'a> {
         values: &[T],
     ) -> Option<T> {
         self.read(key, |value| {
-            let text = self.text_of(value)?.value;
-            let position = words.iter().position(|word| *word == text);
-            position
-                .and_then(|position| values.get(position))
-                .copied()
-                .ok_or(Fault::Choice { found: text, valid: words })
+            let text = self.text_of(value)?;
+            let position = words.iter().position(|word| *word == text.value);
+            position.and_then(|position| values.get(position)).copied().ok_or_else(|| {
+                let found = text.value.clone();
+                text.fault(
+                    format!("one of {}", words.join(", ")),
+                    Fault::Choice { found, valid: words },
+                )
+            })
         })
     }
 

@@ -190,14 +190,25 @@ fn format_of(path: &Path, text: &str) -> FileFormat {
 
 fn parse_toml(path: &Path, text: &str) -> Result<Dict, ConfigError> {
     // The workspace's parser speaks first: its messages have lines, and it reads the newer TOML.
-    let table: toml::Table = toml::from_str(text)
-        .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| not_toml(path, text, &error))?;
     if let Ok(dict) = Toml::from_str(text) {
         return Ok(dict);
     }
     match Value::serialize(table) {
         Ok(Value::Dict(_, dict)) => Ok(dict),
         _ => Err(ConfigError::NotATable { path: path.to_owned() }),
+    }
+}
+
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    ConfigError::Toml {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: error.message().into(),
     }
 }
 

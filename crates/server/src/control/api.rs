@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::Response;
-use http::header::{self, CONTENT_TYPE};
+use http::header::{CONTENT_TYPE, EXPECT};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -99,7 +99,7 @@ impl ControlApi {
     pub(super) async fn answer(self, request: Request<Incoming>) -> Response<Body> {
         let plane = Arc::clone(&self.plane);
         let unread = plane.app.unread_bodies();
-        let asks = request.headers().contains_key(header::EXPECT);
+        let asks = request.headers().contains_key(EXPECT);
         self.serve(request.map(|body| Body::new(Lingering::new(body, asks, unread)))).await
     }
 

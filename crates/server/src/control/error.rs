@@ -226,7 +226,7 @@ impl IntoResponse for ControlError {
 
 fn mistake(mistake: &Mistake) -> ProblemError {
     let nearest = match &mistake.fault {
-        Fault::UnknownKey { nearest, .. } => nearest.map(ToOwned::to_owned),
+        Fault::UnknownKey { nearest, .. } => Some(nearest.key.to_owned()),
         _ => None,
     };
     ProblemError { pointer: pointer(&mistake.path), detail: mistake.fault.to_string(), nearest }

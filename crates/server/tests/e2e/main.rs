@@ -7,6 +7,7 @@ mod bad_input;
 mod cold;
 mod crossed;
 mod death;
+mod draining;
 mod isolation;
 mod limits;
 mod metrics;

@@ -156,7 +156,9 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(calls) = self.calls.take() {
-            self.record.add(calls);
+            let stream = self.record.add(calls);
+            // From now on nobody reads it. What becomes of it is seen to with all others.
+            let _later = stream.tidy(Instant::now());
         }
     }
 }

@@ -90,7 +90,6 @@ async fn bad_requests_are_refused_with_their_status_code_and_id() {
         (Post::new("resources/unsubscribe", r#""uri":"a:b""#), "404 -32601 7", "unsubscribe"),
         // What comes with another round.
         (Post::call().with(r#""inputResponses":null"#), "400 -32602 7", "must be an object"),
-        (Post::call().with(r#""inputResponses":{"a":1}"#), "400 -32602 7", "`inputResponses.a`"),
         (Post::call().with(r#""requestState":5"#), "400 -32602 7", "must be a string"),
         // Members that two readers could read differently.
         (

@@ -252,3 +252,27 @@ async fn an_answer_longer_than_the_ring_can_be_fetched_too() {
     drop(events);
     assert_eq!(world.answers.used(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_client_left_is_counted_when_it_is_answered() {
+    let mut world = World::new();
+    let session = world.open("2025-11-25").await;
+    for streamed in [false, true] {
+        let (transport, route) = (world.transport.clone(), world.route.clone());
+        let request = post(Some(&session), &call(1));
+        let response = tokio::spawn(async move { transport.handle(&route, request).await });
+        let asked = world.child.asked().await;
+        if streamed {
+            drop(response.await.unwrap());
+        } else {
+            response.abort();
+            assert!(response.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(world.metric(IN_FLIGHT), "1", "streamed: {streamed}");
+        let before = world.metric(OK).parse::<u32>().unwrap();
+        asked.answer("{}");
+        // Nobody looks after sessions here.
+        assert_eq!(world.metric(IN_FLIGHT), "0", "streamed: {streamed}");
+        assert_eq!(world.metric(OK), (before + 1).to_string());
+    }
+}
