@@ -7,6 +7,7 @@
 
 mod edit;
 mod envelope;
+mod id;
 mod members;
 mod meta;
 mod modern;
@@ -15,58 +16,17 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use bytes::{BufMut, Bytes, BytesMut};
 
 pub(crate) use edit::{Member, member_of, rewritten};
 pub use envelope::{EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body};
+pub use id::Id;
 pub use params::{MAX_META_MEMBERS, MemberError, Params};
 pub use raw::RawJson;
 
 /// Payloads up to this many bytes are copied next to their envelope; longer ones travel as a slice
 /// of the buffer they were read into.
 const COPY_UP_TO: usize = 16 * 1024;
-
-/// A request id exactly as its sender wrote it: `1`, `"1"` and `1.0` are three different ids.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Id(RawJson);
-
-impl Id {
-    /// An id of our own.
-    pub fn from_number(number: u64) -> Self {
-        Self(RawJson::from_display(number))
-    }
-
-    /// The id if it is a plain non-negative integer, as all ids that we hand out are.
-    pub fn as_number(&self) -> Option<u64> {
-        let text = self.0.as_str();
-        let plain =
-            text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-        if plain { text.parse().ok() } else { None }
-    }
-
-    /// The raw JSON of the id.
-    pub fn raw(&self) -> &RawJson {
-        &self.0
-    }
-
-    pub(crate) fn from_raw(raw: RawJson) -> Self {
-        Self(raw)
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Id({})", self.0.as_str())
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
 
 /// A call that wants exactly one answer.
 #[derive(Debug, Clone)]
@@ -155,11 +115,11 @@ impl Message {
     pub fn weight(&self) -> usize {
         let params = |p: &Option<Params>| p.as_ref().map_or(0, |p| p.raw().as_bytes().len());
         64 + match self {
-            Self::Request(m) => m.id.raw().as_bytes().len() + m.method.len() + params(&m.params),
+            Self::Request(m) => m.id.as_bytes().len() + m.method.len() + params(&m.params),
             Self::Notification(m) => m.method.len() + params(&m.params),
             Self::Response(m) => match &m.outcome {
                 Outcome::Result(raw) | Outcome::Error(raw) => {
-                    m.id.raw().as_bytes().len() + raw.as_bytes().len()
+                    m.id.as_bytes().len() + raw.as_bytes().len()
                 }
             },
         }
@@ -203,7 +163,7 @@ impl Message {
 
 fn put_id(out: &mut BytesMut, id: &Id) {
     out.put_slice(b",\"id\":");
-    out.put_slice(id.0.as_bytes());
+    out.put_slice(id.as_bytes());
 }
 
 fn put_method(out: &mut BytesMut, method: &str) {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use standpipe_core::connection::Delivery;
 use standpipe_core::fault::{Fault, FaultKind};
-use standpipe_core::message::{Id, Message, Outcome as Ending, RawJson};
+use standpipe_core::message::{Id, Message, Outcome as Ending};
 use standpipe_metrics::{InFlight, Outcome};
 
 /// The most calls one session may have open. A client that asks for more is told to wait.
@@ -16,7 +16,7 @@ pub(crate) const MAX_OPEN_CALLS: usize = 4096;
 /// Open calls by id. Some clients use one id for several calls at a time; those count one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    by_id: HashMap<RawJson, Vec<InFlight>>,
+    by_id: HashMap<Id, Vec<InFlight>>,
     open: usize,
 }
 
@@ -28,19 +28,19 @@ impl Calls {
 
     /// A call was opened.
     pub(crate) fn opened(&mut self, id: &Id, guard: InFlight) {
-        self.by_id.entry(id.raw().clone()).or_default().push(guard);
+        self.by_id.entry(id.clone()).or_default().push(guard);
         self.open += 1;
     }
 
     /// A call has ended like this.
     pub(crate) fn ended(&mut self, id: &Id, outcome: Outcome) {
-        if let Some(guard) = self.take(id.raw()) {
+        if let Some(guard) = self.take(id) {
             guard.finish(outcome);
         }
     }
 
     /// The client takes a call back. With two calls of this id nobody knows which one it means.
-    pub(crate) fn withdrawn(&mut self, id: &RawJson) {
+    pub(crate) fn withdrawn(&mut self, id: &Id) {
         if self.by_id.get(id).is_some_and(|calls| calls.len() == 1) {
             drop(self.take(id)); // Counts as cancelled.
         }
@@ -52,7 +52,7 @@ impl Calls {
         self.open
     }
 
-    fn take(&mut self, id: &RawJson) -> Option<InFlight> {
+    fn take(&mut self, id: &Id) -> Option<InFlight> {
         let calls = self.by_id.get_mut(id)?;
         let guard = calls.pop();
         if calls.is_empty() {

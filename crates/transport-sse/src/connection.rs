@@ -10,7 +10,7 @@ use std::time::Duration;
 use standpipe_core::connection::{Delivery, Outlet, Session};
 use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::id::SessionId;
-use standpipe_core::message::{Id, Message, Outcome as Ending, RawJson};
+use standpipe_core::message::{Id, Message, Outcome as Ending};
 use standpipe_metrics::{OpenSession, Outcome, ServiceMetrics, Wire};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -152,7 +152,7 @@ impl Connection {
     }
 
     /// The client does not want the answer to this call any more; none may come.
-    pub(crate) fn withdraw_call(&self, id: &RawJson) {
+    pub(crate) fn withdraw_call(&self, id: &Id) {
         self.state().calls.withdrawn(id);
     }
 

@@ -235,7 +235,7 @@ impl Refused {
 pub(crate) fn error_body(id: Option<&Id>, error: &RawJson) -> Bytes {
     let mut out = BytesMut::with_capacity(64 + error.as_bytes().len());
     out.put_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-    out.put_slice(id.map_or(&b"null"[..], |id| id.raw().as_bytes()));
+    out.put_slice(id.map_or(&b"null"[..], Id::as_bytes));
     out.put_slice(b",\"error\":");
     out.put_slice(error.as_bytes());
     out.put_u8(b'}');

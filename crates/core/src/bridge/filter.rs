@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::message::{Message, Notification, Params, RawJson, rewritten};
+use crate::message::{Id, Message, Notification, Params, RawJson, rewritten};
 use crate::protocol::{meta, method};
 
 /// The most resources that one listening request may name.
@@ -120,7 +120,7 @@ impl Filter {
     }
 
     /// The first message on the stream of the listening request with this id.
-    pub(crate) fn acknowledgement(&self, id: &RawJson) -> Message {
+    pub(crate) fn acknowledgement(&self, id: &Id) -> Message {
         let params = format!("{{\"notifications\":{}}}", self.written().as_str());
         let params = Params::opaque(RawJson::trusted(params.into()));
         let acknowledged = method::SUBSCRIPTIONS_ACKNOWLEDGED.into();
@@ -137,7 +137,7 @@ pub(crate) fn is_part_of(uri: &str, watched: &str) -> bool {
 }
 
 /// The notification as it goes onto the stream of the listening request with this id.
-pub(crate) fn tagged(notification: &Notification, id: &RawJson) -> Message {
+pub(crate) fn tagged(notification: &Notification, id: &Id) -> Message {
     let empty;
     let params = if let Some(params) = &notification.params {
         params
@@ -170,7 +170,7 @@ pub(crate) fn untagged(notification: &Notification) -> Notification {
 }
 
 /// The answer that ends the stream of the listening request with this id in good order.
-pub(crate) fn ended(id: &RawJson) -> RawJson {
+pub(crate) fn ended(id: &Id) -> RawJson {
     let text = format!(
         "{{\"resultType\":\"complete\",\"_meta\":{{\"{}\":{}}}}}",
         meta::SUBSCRIPTION_ID,

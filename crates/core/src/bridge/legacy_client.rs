@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::connection::SessionProfile;
-use crate::message::{Member, Params, RawJson, member_of, rewritten};
+use crate::message::{Id, Member, Params, RawJson, member_of, rewritten};
 use crate::protocol::{LogLevel, ProtocolVersion, meta, method};
 
 /// The most questions in one result that are put to a client.
@@ -39,7 +39,7 @@ pub(crate) fn forwarded(
     profile: &SessionProfile,
     interactive: bool,
     level: LogLevel,
-    token: Option<&RawJson>,
+    token: Option<&Id>,
 ) -> Params {
     let version = format!("\"{}\"", ProtocolVersion::V2026_07_28);
     let level = format!("\"{}\"", level.as_str());

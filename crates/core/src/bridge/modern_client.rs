@@ -6,7 +6,7 @@
 use memchr::memmem;
 use serde::Deserialize;
 
-use crate::message::{Outcome, Params, RawJson, error_object, rewritten};
+use crate::message::{Id, Outcome, Params, RawJson, error_object, rewritten};
 use crate::protocol::{code, meta, method};
 
 /// How long an answer of a child that says nothing about it may be kept, in milliseconds: not at all.
@@ -17,7 +17,7 @@ const MODERN_PARAMS: [&str; 2] = ["requestState", "inputResponses"];
 
 /// The parameters as a legacy child can read them: `_meta` without what it cannot know, with the
 /// progress token replaced where there is one.
-pub(crate) fn forwarded(params: &Params, token: Option<&RawJson>) -> Params {
+pub(crate) fn forwarded(params: &Params, token: Option<&Id>) -> Params {
     let put = token.map(|token| (meta::PROGRESS_TOKEN, token.as_str()));
     let stripped = params.with_meta(|name| name.starts_with(meta::PREFIX), put.as_slice());
     if params.input_responses().is_none() && params.request_state().is_none() {

@@ -7,7 +7,7 @@ mod subscriptions;
 
 use bytes::Bytes;
 
-use crate::message::{Message, Params, RawJson, parse};
+use crate::message::{Id, Message, Params, RawJson, parse};
 
 fn raw(text: &str) -> RawJson {
     RawJson::new(&Bytes::copy_from_slice(text.as_bytes())).unwrap()

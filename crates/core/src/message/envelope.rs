@@ -223,8 +223,7 @@ impl Members {
         if length > MAX_ID_BYTES {
             return Err(EnvelopeError::IdTooLong { length });
         }
-        // Kept for as long as the call is open, which the rest of the text is not.
-        Ok(Some(Id::from_raw(raw.detached())))
+        Ok(Some(Id::from(&raw)))
     }
 
     fn build(mut self, text: &Bytes, id: Option<Id>) -> Result<Message, EnvelopeError> {

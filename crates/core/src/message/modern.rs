@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use super::Params;
 use super::meta::member;
 use super::params::Span;
 use super::raw::RawJson;
+use super::{Id, Params};
 use crate::protocol::meta;
 
 const STATE: &str = "requestState";
@@ -72,12 +72,12 @@ impl Params {
 
     /// What the client of this request can be asked, raw, in a buffer of its own.
     pub fn meta_client_capabilities(&self) -> Option<RawJson> {
-        self.token(self.modern.as_ref()?.client_capabilities)
+        self.slice(self.modern.as_ref()?.client_capabilities).map(|raw| raw.detached())
     }
 
     /// Which program the client is, raw, in a buffer of its own.
     pub fn meta_client_info(&self) -> Option<RawJson> {
-        self.token(self.modern.as_ref()?.client_info)
+        self.slice(self.modern.as_ref()?.client_info).map(|raw| raw.detached())
     }
 
     /// The least severe log message that the request wants, raw.
@@ -85,8 +85,8 @@ impl Params {
         self.slice(self.modern.as_ref()?.log_level)
     }
 
-    /// The listening request to which a notification belongs, raw, in a buffer of its own.
-    pub fn meta_subscription_id(&self) -> Option<RawJson> {
+    /// The listening request to which a notification belongs.
+    pub fn meta_subscription_id(&self) -> Option<Id> {
         self.token(self.modern.as_ref()?.subscription_id)
     }
 
@@ -103,6 +103,6 @@ impl Params {
     /// `params.arguments`, raw: of a tool or a prompt. Looked for when it is asked for.
     pub fn arguments(&self) -> Option<RawJson> {
         let at = member(self.raw().as_str(), "arguments")?;
-        Some(RawJson::checked(self.raw().bytes(), at.start, at.end))
+        Some(self.raw().part(at))
     }
 }

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Id;
 use super::members::{each_member, folded, recognise};
 use super::modern::ModernSpans;
 use super::raw::RawJson;
@@ -226,42 +227,42 @@ impl Params {
     }
 
     /// `params.progressToken`, raw: of `notifications/progress`.
-    pub fn progress_token(&self) -> Option<RawJson> {
+    pub fn progress_token(&self) -> Option<Id> {
         self.token(self.progress_token)
     }
 
     /// `params._meta.progressToken`, raw: of a request that wants progress.
-    pub fn meta_progress_token(&self) -> Option<RawJson> {
+    pub fn meta_progress_token(&self) -> Option<Id> {
         self.token(self.meta_progress_token)
     }
 
     /// `params.requestId`, raw: of `notifications/cancelled`.
-    pub fn request_id(&self) -> Option<RawJson> {
+    pub fn request_id(&self) -> Option<Id> {
         self.token(self.request_id)
     }
 
     /// The same parameters with another `_meta.progressToken`.
     #[must_use]
-    pub fn with_meta_progress_token(&self, token: &RawJson) -> Self {
-        self.spliced(self.meta_progress_token, token)
+    pub fn with_meta_progress_token(&self, token: &Id) -> Self {
+        self.spliced(self.meta_progress_token, token.as_bytes())
     }
 
     /// The same parameters with another `progressToken`.
     #[must_use]
-    pub fn with_progress_token(&self, token: &RawJson) -> Self {
-        self.spliced(self.progress_token, token)
+    pub fn with_progress_token(&self, token: &Id) -> Self {
+        self.spliced(self.progress_token, token.as_bytes())
     }
 
     /// The same parameters with another `requestId`.
     #[must_use]
-    pub fn with_request_id(&self, id: &RawJson) -> Self {
-        self.spliced(self.request_id, id)
+    pub fn with_request_id(&self, id: &Id) -> Self {
+        self.spliced(self.request_id, id.as_bytes())
     }
 
     /// The same parameters with another `level`.
     #[must_use]
     pub fn with_level(&self, level: &RawJson) -> Self {
-        self.spliced(self.level, level)
+        self.spliced(self.level, level.as_bytes())
     }
 
     pub(super) fn string(&self, span: Span) -> Option<String> {
@@ -269,25 +270,31 @@ impl Params {
     }
 
     /// A value that is kept longer than the parameters it stands in.
-    pub(super) fn token(&self, span: Span) -> Option<RawJson> {
-        self.slice(span).map(|raw| raw.detached())
+    pub(super) fn token(&self, span: Span) -> Option<Id> {
+        Some(Id::copied(self.text(span)?))
+    }
+
+    /// A value that is looked at in place.
+    fn text(&self, span: Span) -> Option<&str> {
+        let text = self.raw.as_bytes().get(span.range()?)?;
+        Some(std::str::from_utf8(text).expect("a value is whole text"))
     }
 
     pub(super) fn slice(&self, span: Span) -> Option<RawJson> {
         let range = span.range()?;
-        Some(RawJson::checked(self.raw.bytes(), range.start, range.end))
+        Some(self.raw.part(range))
     }
 
     /// Replaces one value. Nothing else moves in meaning, so the result needs no new look; it is not
     /// looked at again, so it carries no ranges.
-    fn spliced(&self, span: Span, value: &RawJson) -> Self {
+    fn spliced(&self, span: Span, value: &[u8]) -> Self {
         let Some(range) = span.range() else {
             return self.clone();
         };
         let old = self.raw.as_bytes();
-        let mut out = BytesMut::with_capacity(old.len() + value.as_bytes().len());
+        let mut out = BytesMut::with_capacity(old.len() + value.len());
         out.put_slice(&old[..range.start]);
-        out.put_slice(value.as_bytes());
+        out.put_slice(value);
         out.put_slice(&old[range.end..]);
         Self::opaque(RawJson::trusted(out.freeze()))
     }

@@ -4,6 +4,7 @@
 //! break. Must not know what the value means.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -52,6 +53,11 @@ impl RawJson {
         Self(copy.freeze())
     }
 
+    /// A value that stands in this one, where a parser has found it.
+    pub(super) fn part(&self, at: Range<usize>) -> Self {
+        Self(self.0.slice(at))
+    }
+
     /// The same value in a buffer of its own. For what is kept long: a slice keeps all of the text
     /// that it was read from in memory.
     pub(super) fn detached(&self) -> Self {
@@ -73,10 +79,6 @@ impl RawJson {
             "text of our own is one JSON value"
         );
         Self(text)
-    }
-
-    pub(super) fn from_display(value: impl fmt::Display) -> Self {
-        Self::trusted(Bytes::from(value.to_string()))
     }
 
     /// The text.

@@ -64,7 +64,7 @@ pub(super) struct ClientCall {
     pub(super) method: Box<str>,
     pub(super) name: Option<Box<str>>,
     /// The progress token as the client wrote it.
-    pub(super) token: Option<RawJson>,
+    pub(super) token: Option<Id>,
     pub(super) reply: Outlet,
     /// When it is given up in spite of all progress.
     pub(super) latest: Instant,

@@ -27,7 +27,7 @@ impl Mux {
             return self.note(Note::Dropped(Drop::AmbiguousCancel));
         };
         let matching = self.calls.iter().filter_map(|(ours, call)| match &call.kind {
-            CallKind::Client(call) if call.session.id() == session.id() && *call.id.raw() == id => {
+            CallKind::Client(call) if call.session.id() == session.id() && call.id == id => {
                 Some(*ours)
             }
             _ => None,
@@ -65,7 +65,7 @@ impl Mux {
             return; // The child never saw it.
         }
         self.abandoned.add(ours, &call, now);
-        let params = notification.params.map(|p| p.with_request_id(Id::from_number(ours).raw()));
+        let params = notification.params.map(|p| p.with_request_id(&Id::from_number(ours)));
         let forwarded = Notification { method: method::CANCELLED.into(), params };
         self.outgoing.push(Message::Notification(forwarded), None, Some(slot));
     }

@@ -43,7 +43,7 @@ impl Mux {
         let limit = self.settings.max_message_bytes;
         let text = format!("the request has {bytes} bytes; at most {limit} are passed on");
         let error = error_object(code::INVALID_REQUEST, &text, None);
-        self.answer_child(Id::from_raw(id), Outcome::Error(error));
+        self.answer_child(Id::from(&id), Outcome::Error(error));
     }
 
     /// What the child sent is no message. When it was to be an answer, the call that it names is not
@@ -153,7 +153,7 @@ impl Mux {
     fn told_by_modern(&mut self, notification: Notification, now: Instant) {
         let params = notification.params.as_ref();
         if &*notification.method == method::CANCELLED {
-            let id = params.and_then(Params::request_id).and_then(|id| id.as_str().parse().ok());
+            let id = params.and_then(Params::request_id).and_then(|id| id.as_number());
             let known = id
                 .is_some_and(|id| self.listen_torn_down(id) || self.upstream_ended(id, false, now));
             if !known {
@@ -162,7 +162,7 @@ impl Mux {
             return;
         }
         if let Some(mark) = params.and_then(Params::meta_subscription_id) {
-            let id = mark.as_str().parse().ok();
+            let id = mark.as_number();
             let known = id.is_some_and(|id| {
                 self.told_on_listen(id, &notification) || self.told_upstream(id, &notification, now)
             });
@@ -187,7 +187,7 @@ impl Mux {
     /// Goes by its token, which is the number we gave the call.
     fn progress(&mut self, notification: Notification, now: Instant) {
         let params = notification.params.as_ref();
-        let id = params.and_then(Params::progress_token).and_then(|t| t.as_str().parse().ok());
+        let id = params.and_then(Params::progress_token).and_then(|token| token.as_number());
         let call = id.and_then(|id| self.client_call(id));
         let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_ref()?))) else {
             return self.note(Note::Dropped(Drop::UnownedProgress));

@@ -153,7 +153,7 @@ impl Mux {
             return;
         }
         listen.note_acknowledged();
-        let message = listen.granted.acknowledgement(listen.id.raw());
+        let message = listen.granted.acknowledgement(&listen.id);
         let outlet = listen.outlet().clone();
         self.deliver(&outlet, message);
     }
@@ -163,7 +163,7 @@ impl Mux {
         let mut told = Vec::new();
         for listen in self.listens.values() {
             if listen.acknowledged && listen.granted.wants_list(&notification.method) {
-                told.push((listen.outlet().clone(), tagged(notification, listen.id.raw())));
+                told.push((listen.outlet().clone(), tagged(notification, &listen.id)));
             }
         }
         for (outlet, message) in told {
@@ -176,7 +176,7 @@ impl Mux {
         let Some(listen) = self.listens.get(&id).filter(|listen| listen.acknowledged) else {
             return;
         };
-        let message = tagged(notification, listen.id.raw());
+        let message = tagged(notification, &listen.id);
         let outlet = listen.outlet().clone();
         self.deliver(&outlet, message);
     }
@@ -190,7 +190,7 @@ impl Mux {
         let lists: Vec<_> = listen.granted.lists().collect();
         for list in lists {
             let changed = Notification { method: list.into(), params: None };
-            self.deliver_once(&outlet, tagged(&changed, mark.raw()));
+            self.deliver_once(&outlet, tagged(&changed, &mark));
         }
     }
 
@@ -231,7 +231,7 @@ impl Mux {
             }
             listen.note_acknowledged();
         }
-        let message = tagged(notification, listen.id.raw());
+        let message = tagged(notification, &listen.id);
         let outlet = listen.outlet().clone();
         if method::is_list_changed(&notification.method) {
             self.deliver_once(&outlet, message);
@@ -248,7 +248,7 @@ impl Mux {
             Outcome::Result(result) => {
                 let found = crate::message::member_of(result.as_str(), "_meta");
                 let old = found.filter(|meta| meta.starts_with('{')).unwrap_or("{}");
-                let mark = (meta::SUBSCRIPTION_ID, listen.id.raw().as_str());
+                let mark = (meta::SUBSCRIPTION_ID, listen.id.as_str());
                 let marked = rewritten(old, |_| false, &[mark]);
                 let marked = [("_meta", marked.as_str())];
                 Outcome::Result(rewritten(result.as_str(), |_| false, &marked))
@@ -268,7 +268,7 @@ impl Mux {
         self.calls.remove(&upstream);
         let Some(listen) = self.take_listen(id) else { return false };
         let outlet = listen.outlet().clone();
-        let result = ended(listen.id.raw());
+        let result = ended(&listen.id);
         self.answer_client(&outlet, Response::result(listen.id, result));
         true
     }
@@ -301,7 +301,7 @@ impl Mux {
                 self.calls.remove(&upstream);
             }
             self.forget_subscribers(&HashSet::from([id]));
-            let result = ended(listen.id.raw());
+            let result = ended(&listen.id);
             let answer = Message::Response(Response::result(listen.id.clone(), result));
             if listen.outlet().answer(answer, None).is_err() {
                 self.note(Note::Dropped(Drop::NoReceiver));

@@ -33,7 +33,7 @@ pub(super) struct Question {
     asker: Asker,
     method: Box<str>,
     /// The progress token as the child wrote it.
-    token: Option<RawJson>,
+    token: Option<Id>,
     /// The calls that it may belong to; all of the same session.
     calls: Vec<u64>,
     outlet: Outlet,
@@ -148,7 +148,7 @@ impl Mux {
         let token = params.as_ref().and_then(Params::meta_progress_token);
         let ours = Id::from_number(number);
         let params = match &token {
-            Some(_) => params.map(|params| params.with_meta_progress_token(ours.raw())),
+            Some(_) => params.map(|params| params.with_meta_progress_token(&ours)),
             None => params,
         };
         let message = Request { id: ours, method: method.into(), params };
@@ -227,7 +227,7 @@ impl Mux {
         slot: Slot,
     ) {
         let token = notification.params.as_ref().and_then(Params::progress_token);
-        let number = token.and_then(|token| token.as_str().parse().ok());
+        let number = token.and_then(|token| token.as_number());
         let question = number.and_then(|number| self.questions.get(&(session.id(), number)));
         let Some(token) = question.and_then(|question| question.token.as_ref()) else {
             return self.note(Note::Dropped(Drop::UnownedProgress));
@@ -241,7 +241,7 @@ impl Mux {
     pub(super) fn withdrawn_by_child(&mut self, params: Option<&Params>, now: Instant) {
         let id = params.and_then(Params::request_id);
         let named = |question: &Question| match &question.asker {
-            Asker::Child(asked) => Some(asked.raw()) == id.as_ref(),
+            Asker::Child(asked) => Some(asked) == id.as_ref(),
             Asker::Round(..) => false,
         };
         let mut found = self.questions.iter().filter(|(_, question)| named(question));

@@ -141,8 +141,7 @@ impl Mux {
         }
         if request.params.as_ref().is_some_and(|params| params.meta_progress_token().is_some()) {
             let ours = Id::from_number(id);
-            prepared.params =
-                prepared.params.map(|params| params.with_meta_progress_token(ours.raw()));
+            prepared.params = prepared.params.map(|params| params.with_meta_progress_token(&ours));
         }
         Some(prepared)
     }
@@ -182,7 +181,7 @@ impl Mux {
         id: u64,
     ) -> Params {
         let ours = Id::from_number(id);
-        let token = params.and_then(Params::meta_progress_token).map(|_| ours.raw());
+        let token = params.and_then(Params::meta_progress_token).map(|_| &ours);
         let level = session.log_level().unwrap_or(LogLevel::Info);
         let interactive = self.settings.interactive;
         legacy_client::forwarded(params, session.profile(), interactive, level, token)
@@ -231,7 +230,7 @@ impl Mux {
         let id = self.fresh_id();
         let ours = Id::from_number(id);
         let params = sent.request.params.as_ref().map(|params| {
-            let token = params.meta_progress_token().map(|_| ours.raw());
+            let token = params.meta_progress_token().map(|_| &ours);
             match (child, token) {
                 (Era::Legacy, token) => modern_client::forwarded(params, token),
                 (Era::Modern, _) if !self.settings.interactive => {

@@ -10,7 +10,7 @@ use super::calls::{Call, CallKind, ClientCall};
 use crate::connection::{Outlet, Session};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
-use crate::message::{Id, Message, RawJson};
+use crate::message::{Id, Message};
 use crate::trace::Trace;
 
 /// A subscriber that came while the first one's request was open.
@@ -22,8 +22,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    fn is_request(&self, session: SessionId, id: &RawJson) -> bool {
-        let is = self.request.as_ref().is_some_and(|(waiting, _)| waiting.raw() == id);
+    fn is_request(&self, session: SessionId, id: &Id) -> bool {
+        let is = self.request.as_ref().is_some_and(|(waiting, _)| waiting == id);
         is && self.session.id() == session
     }
 }
@@ -88,19 +88,14 @@ impl Mux {
 
     /// The resources for whose answer this request of a session waits; more than two are not looked
     /// for.
-    pub(super) fn waiting_subscribers(&self, session: SessionId, id: &RawJson) -> Vec<String> {
+    pub(super) fn waiting_subscribers(&self, session: SessionId, id: &Id) -> Vec<String> {
         let is_it = |waiting: &Waiting| waiting.is_request(session, id);
         let waits = self.resources.iter().filter(|(_, w)| w.waiting.iter().any(is_it));
         waits.map(|(uri, _)| uri.clone()).take(2).collect()
     }
 
     /// A request that waits for another's answer is cancelled. Returns where its answer would go.
-    pub(super) fn stop_waiting(
-        &mut self,
-        uri: &str,
-        session: &Session,
-        id: &RawJson,
-    ) -> Option<Outlet> {
+    pub(super) fn stop_waiting(&mut self, uri: &str, session: &Session, id: &Id) -> Option<Outlet> {
         let waiting = &mut self.resources.get_mut(uri)?.waiting;
         let is_it = |waiting: &Waiting| waiting.is_request(session.id(), id);
         let at = waiting.iter().position(is_it)?;

@@ -33,7 +33,7 @@ impl Supervisor {
         let id = notification.params.as_ref().and_then(Params::request_id);
         let is_it = |input: &Input| match input {
             Input::Request { session: whose, request, .. } => {
-                whose.id() == session.id() && Some(request.id.raw()) == id.as_ref()
+                whose.id() == session.id() && Some(&request.id) == id.as_ref()
             }
             _ => false,
         };

@@ -22,7 +22,7 @@ async fn ids_and_payloads_pass_unchanged() {
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#);
         assert_eq!(bench.post(&client.uri, &text).await, taken());
         let (_, request, reply) = request(&mut child).await;
-        assert_eq!(request.id.raw().as_str(), id);
+        assert_eq!(request.id.as_str(), id);
         assert_eq!(request.params.unwrap().raw().as_str(), params);
         answer(&reply, id, r#"{"content":[ ]}"#);
         assert_eq!(

@@ -65,7 +65,7 @@ async fn initialize_opens_a_session_with_what_the_client_said() {
     assert_eq!(session.profile().version, ProtocolVersion::V2025_06_18);
     let said = session.profile().capabilities;
     assert!(said.sampling && said.roots && !said.elicitation);
-    assert_eq!(request.id.raw().as_str(), r#""a\u0062""#);
+    assert_eq!(request.id.as_str(), r#""a\u0062""#);
     assert!(reply.same_as(session.outlet()));
     assert!(!session.is_detached());
     let series = "standpipe_sessions{service=\"demo\",transport=\"sse\"}";

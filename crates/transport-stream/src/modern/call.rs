@@ -41,7 +41,7 @@ pub(super) struct Facts {
     /// What the client of this very request can be asked.
     pub(super) capabilities: ClientCapabilities,
     /// The progress token of this very request.
-    pub(super) token: Option<RawJson>,
+    pub(super) token: Option<Id>,
     /// Whether this very request wants log messages.
     pub(super) logs: bool,
     /// What the call is bound to when it is parked; `None` where nothing can be asked.
@@ -69,7 +69,7 @@ struct Open {
     prefilled: InputResponses,
     _permit: Option<Permit>,
     /// The progress token that the messages carry.
-    token: Option<RawJson>,
+    token: Option<Id>,
 }
 
 struct Gathering {
@@ -178,7 +178,7 @@ impl Call {
             return Some(self.last(Ended::Error(fault.error()), Some(fault), Outcome::Unavailable));
         }
         // A listening request has no other answer than its end (2026-07-28, "Graceful Closure").
-        let id = self.facts.id.raw().as_str();
+        let id = self.facts.id.as_str();
         let result = format!(
             r#"{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}"#
         );
@@ -377,13 +377,13 @@ fn allows(capabilities: ClientCapabilities, request: &Request) -> bool {
 }
 
 /// Which question is withdrawn.
-fn cancelled(notification: &Notification) -> Option<RawJson> {
+fn cancelled(notification: &Notification) -> Option<Id> {
     let notification = read_again(notification.clone())?;
     notification.params.as_ref().and_then(Params::request_id)
 }
 
 /// Progress of a call that was begun under another token.
-fn retold(notification: Notification, token: &RawJson) -> Option<Notification> {
+fn retold(notification: Notification, token: &Id) -> Option<Notification> {
     let Notification { method, params } = read_again(notification)?;
     let params = params.map(|params| params.with_progress_token(token));
     Some(Notification { method, params })

@@ -9,7 +9,7 @@ use standpipe_core::bridge::parking::{
     Binding, Digester, Full, InputResponses, Parking, Questions, StateError,
 };
 use standpipe_core::connection::{Intake, Session};
-use standpipe_core::message::RawJson;
+use standpipe_core::message::{Id, RawJson};
 use tokio::time::Instant;
 
 use super::unfit::Unfit;
@@ -21,7 +21,7 @@ pub(super) struct ParkedCall {
     pub(super) intake: Intake,
     pub(super) questions: Questions,
     /// The progress token that its messages carry.
-    pub(super) token: Option<RawJson>,
+    pub(super) token: Option<Id>,
 }
 
 /// The table.

@@ -114,9 +114,9 @@ impl Questions {
     }
 
     /// The child does not wait for this answer any more. `false` when the question is not open.
-    pub fn withdraw(&mut self, id: &RawJson) -> bool {
+    pub fn withdraw(&mut self, id: &Id) -> bool {
         let before = self.open.len();
-        self.open.retain(|question| question.id.raw() != id);
+        self.open.retain(|question| question.id != *id);
         self.open.len() < before
     }
 

@@ -29,7 +29,7 @@ fn a_request_says_what_its_client_said_once_and_for_all() {
     ];
     for (sent, expected) in table {
         let sent = sent.map(params);
-        let token = sent.as_ref().and_then(Params::meta_progress_token).map(|_| raw("9"));
+        let token = sent.as_ref().and_then(Params::meta_progress_token).map(|_| Id::from_number(9));
         let params = forwarded(sent.as_ref(), &profile(), true, LogLevel::Info, token.as_ref());
         assert_eq!(params.raw().as_str(), expected);
     }

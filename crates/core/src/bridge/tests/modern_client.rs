@@ -31,7 +31,7 @@ fn what_only_modern_servers_know_is_taken_out_of_a_request() {
     ];
     for (sent, expected) in table {
         let params = params(sent);
-        let token = params.meta_progress_token().map(|_| raw("7"));
+        let token = params.meta_progress_token().map(|_| Id::from_number(7));
         assert_eq!(forwarded(&params, token.as_ref()).raw().as_str(), expected, "{sent}");
     }
 }

@@ -53,7 +53,7 @@ fn a_mark_is_put_on_and_taken_off() {
     ];
     for (bare, marked) in table {
         let notification = Notification { method: "n".into(), params: bare.map(params) };
-        let Message::Notification(tagged) = tagged(&notification, &raw("\"x\"")) else {
+        let Message::Notification(tagged) = tagged(&notification, &Id::from(&raw("\"x\""))) else {
             panic!("it stays a notification");
         };
         assert_eq!(tagged.params.as_ref().unwrap().raw().as_str(), marked);

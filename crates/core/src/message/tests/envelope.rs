@@ -9,7 +9,7 @@ fn the_three_kinds_of_message() {
     else {
         panic!("a request");
     };
-    assert_eq!((request.id.raw().as_str(), &*request.method), ("1", "m"));
+    assert_eq!((request.id.as_str(), &*request.method), ("1", "m"));
     assert_eq!(request.params.unwrap().raw().as_str(), "{}");
     let message = accepted(r#"{"method":"m","jsonrpc":"2.0"}"#);
     assert!(matches!(message, Message::Notification(n) if &*n.method == "m" && n.params.is_none()));
@@ -53,7 +53,7 @@ fn what_is_refused_names_the_fault_and_carries_the_id() {
     ];
     for (text, id, code, words) in cases {
         let rejected = rejected(text);
-        assert_eq!(rejected.id.as_ref().map(|id| id.raw().as_str()), id, "{text}");
+        assert_eq!(rejected.id.as_ref().map(Id::as_str), id, "{text}");
         assert_eq!(rejected.code(), code, "{text}");
         let explanation = rejected.explanation();
         assert!(explanation.contains(words), "{text}: {explanation}");
@@ -129,7 +129,7 @@ fn batches_are_judged_one_by_one() {
     let judged: Vec<bool> = batch.iter().map(Result::is_ok).collect();
     assert_eq!(judged, [true, false, false, false, true]);
     let id = batch[1].as_ref().unwrap_err().id.as_ref();
-    assert_eq!(id.map(|id| id.raw().as_str()), Some("1"));
+    assert_eq!(id.map(Id::as_str), Some("1"));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn nesting_does_not_use_the_stack() {
             let Message::Request(Request { params: Some(params), .. }) = message else {
                 panic!("a request with parameters");
             };
-            let spliced = params.with_meta_progress_token(&raw("22"));
+            let spliced = params.with_meta_progress_token(&Id::from_number(22));
             assert_eq!(spliced.raw().as_bytes().len(), params.raw().as_bytes().len() + 1);
             accepted(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{nested}}}"#));
             rejected(&nested);

@@ -26,7 +26,7 @@ fn an_id_comes_back_as_it_was_written() {
         "\"é\"",
         &long,
     ] {
-        assert_eq!(id_of(text).raw().as_str(), text);
+        assert_eq!(id_of(text).as_str(), text);
         let message = accepted(&format!(r#"{{"jsonrpc":"2.0","id": {text} ,"method":"m"}}"#));
         assert_eq!(line(&message), format!(r#"{{"jsonrpc":"2.0","id":{text},"method":"m"}}"#));
     }
@@ -80,6 +80,26 @@ fn only_plain_integers_can_be_ids_of_ours() {
 }
 
 #[test]
+fn ids_of_every_length_are_kept_to_the_byte() {
+    use std::collections::HashSet;
+    let mut seen = HashSet::new();
+    for length in 0..64 {
+        let text = format!("\"{}\"", "x".repeat(length));
+        let id = id_of(&text);
+        assert_eq!((id.as_str(), id.as_bytes()), (&*text, text.as_bytes()));
+        assert_eq!((format!("{id}"), format!("{id:?}")), (text.clone(), format!("Id({text})")));
+        assert_eq!(id.to_raw(), raw(&text));
+        assert_eq!(id.clone(), id_of(&text));
+        assert!(seen.insert(id.clone()) && seen.contains(&id_of(&text)));
+    }
+    for number in [0, 9, 10, 99, 1_234_567_890, u64::MAX - 1, u64::MAX] {
+        let id = Id::from_number(number);
+        assert_eq!((id.as_str(), id.as_number()), (&*number.to_string(), Some(number)));
+    }
+    assert_eq!(size_of::<Id>(), 24);
+}
+
+#[test]
 fn what_is_kept_of_a_call_does_not_keep_its_text() {
     let text = Bytes::from(
         br#"{"jsonrpc":"2.0","id":"a","method":"m","params":{"_meta":{"progressToken":"t"},
@@ -92,7 +112,7 @@ fn what_is_kept_of_a_call_does_not_keep_its_text() {
     let kept = (id, params.meta_progress_token(), params.request_id(), params.progress_token());
     drop(params);
     assert!(text.is_unique(), "something still points into the body");
-    assert_eq!(kept.0.raw().as_str(), "\"a\"");
+    assert_eq!(kept.0.as_str(), "\"a\"");
     let rest = [kept.1, kept.2, kept.3].map(|token| token.unwrap().as_str().to_owned());
     assert_eq!(rest, ["\"t\"", "\"r\"", "\"p\""]);
 }

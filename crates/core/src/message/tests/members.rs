@@ -133,12 +133,12 @@ fn members_of_meta_are_bounded() {
 fn one_value_is_replaced_and_nothing_else() {
     let text = r#"{ "a":[1 ,2], "_meta" : {"x":"\u0041" , "progressToken" : "old token" },"progressToken":1.0,"requestId" :"r","level":"info", "z":{} }"#;
     let params = params(text).unwrap();
-    let new = raw("12345");
+    let (new, level) = (Id::from_number(12345), raw("12345"));
     let replaced = [
         (params.with_meta_progress_token(&new), "\"old token\""),
         (params.with_progress_token(&new), "1.0"),
         (params.with_request_id(&new), "\"r\""),
-        (params.with_level(&new), "\"info\""),
+        (params.with_level(&level), "\"info\""),
     ];
     for (result, old) in replaced {
         assert_eq!(result.raw().as_str(), text.replacen(old, "12345", 1));
@@ -149,13 +149,13 @@ fn one_value_is_replaced_and_nothing_else() {
 fn nothing_is_replaced_that_is_not_there() {
     let text = r#"{"x":{"_meta":{"progressToken":1},"level":1}}"#;
     let params = params(text).unwrap();
-    let new = raw("2");
+    let (new, level) = (Id::from_number(2), raw("2"));
     assert_eq!(params.with_meta_progress_token(&new).raw().as_str(), text);
-    assert_eq!(params.with_level(&new).raw().as_str(), text);
+    assert_eq!(params.with_level(&level).raw().as_str(), text);
     // Nor in parameters of our own making.
     let own = Params::opaque(raw(r#"{"level":"info"}"#));
     assert_eq!(own.level(), None);
-    assert_eq!(own.with_level(&new).raw().as_str(), r#"{"level":"info"}"#);
+    assert_eq!(own.with_level(&level).raw().as_str(), r#"{"level":"info"}"#);
 }
 
 #[test]

@@ -131,7 +131,7 @@ proptest! {
         let params = params(&text).unwrap();
         let found = params.meta_progress_token().unwrap();
         prop_assert_eq!(found.as_str(), &token);
-        let exchanged = params.with_meta_progress_token(&raw(&new));
+        let exchanged = params.with_meta_progress_token(&Id::from(&raw(&new)));
         prop_assert_eq!(exchanged.raw().as_str(), without_breaks(&around(&new)));
     }
 

@@ -313,7 +313,7 @@ fn describe(builder: &mut SpanBuilder, called: &str, id: Option<&Id>, params: Op
     let attributes = builder.attributes.get_or_insert_default();
     attributes.push(KeyValue::new("mcp.method.name", short(called)));
     if let Some(id) = id {
-        let text = id.raw().as_string().unwrap_or_else(|| id.to_string());
+        let text = id.to_raw().as_string().unwrap_or_else(|| id.to_string());
         attributes.push(KeyValue::new("jsonrpc.request.id", short(&text)));
     }
     // Since 2026-07-28 each request says so itself; before, its session has said it.

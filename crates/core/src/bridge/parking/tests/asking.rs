@@ -90,8 +90,8 @@ fn what_is_answered_is_settled_and_the_rest_asked_again() {
     assert!(again.expect("askable").is_none());
     assert!(questions.input_required("s").as_str().contains("\"roots-2\""));
 
-    assert!(questions.withdraw(&raw("12")));
-    assert!(!questions.withdraw(&raw("12")));
+    assert!(questions.withdraw(&Id::from_number(12)));
+    assert!(!questions.withdraw(&Id::from_number(12)));
     let mut all = responses(r#"{"elicitation-1":{"action":"cancel"},"roots-2":{"roots":[]}}"#);
     assert_eq!(ids(&questions.settle(&mut all)), [Some(11), Some(15)]);
     assert!(questions.is_empty());
