@@ -10,17 +10,22 @@ mod envelope;
 mod id;
 mod members;
 mod meta;
+mod method;
 mod modern;
 mod params;
 mod raw;
+mod spans;
 #[cfg(test)]
 mod tests;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 pub(crate) use edit::{Member, member_of, rewritten};
-pub use envelope::{EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body};
+pub use envelope::{
+    EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body,
+};
 pub use id::Id;
+pub use method::MethodName;
 pub use params::{MAX_META_MEMBERS, MemberError, Params};
 pub use raw::RawJson;
 
@@ -29,27 +34,27 @@ pub use raw::RawJson;
 const COPY_UP_TO: usize = 16 * 1024;
 
 /// A call that wants exactly one answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The sender's id.
     pub id: Id,
-    /// The method, with JSON escapes undone.
-    pub method: Box<str>,
+    /// What is called, or told.
+    pub method: MethodName,
     /// The parameters; absent and `{}` are different on the wire, so they are here.
     pub params: Option<Params>,
 }
 
 /// A message that wants no answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// The method, with JSON escapes undone.
-    pub method: Box<str>,
+    /// What is called, or told.
+    pub method: MethodName,
     /// The parameters.
     pub params: Option<Params>,
 }
 
 /// How a request ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The `result` member, raw.
     Result(RawJson),
@@ -58,7 +63,7 @@ pub enum Outcome {
 }
 
 /// The answer to a request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The id of the request that it answers.
     pub id: Id,
@@ -94,7 +99,7 @@ pub fn error_object(code: i32, message: &str, data: Option<&RawJson>) -> RawJson
 }
 
 /// Any JSON-RPC message.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Wants an answer.
     Request(Request),

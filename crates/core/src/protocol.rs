@@ -158,6 +158,39 @@ pub mod method {
     /// A URL elicitation was completed out of band.
     pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 
+    /// All of the above, those that are seen most first.
+    pub const ALL: [&str; 29] = [
+        TOOLS_CALL,
+        PROGRESS,
+        LOG_MESSAGE,
+        RESOURCES_READ,
+        TOOLS_LIST,
+        PROMPTS_GET,
+        PING,
+        CANCELLED,
+        RESOURCES_UPDATED,
+        COMPLETION_COMPLETE,
+        ELICITATION_CREATE,
+        SAMPLING_CREATE_MESSAGE,
+        INITIALIZE,
+        INITIALIZED,
+        RESOURCES_LIST,
+        PROMPTS_LIST,
+        RESOURCES_TEMPLATES_LIST,
+        RESOURCES_SUBSCRIBE,
+        RESOURCES_UNSUBSCRIBE,
+        LOGGING_SET_LEVEL,
+        ROOTS_LIST,
+        SERVER_DISCOVER,
+        SUBSCRIPTIONS_LISTEN,
+        SUBSCRIPTIONS_ACKNOWLEDGED,
+        TOOLS_LIST_CHANGED,
+        RESOURCES_LIST_CHANGED,
+        PROMPTS_LIST_CHANGED,
+        ROOTS_LIST_CHANGED,
+        ELICITATION_COMPLETE,
+    ];
+
     /// Whether a child may ask the client something while a request of this method is open
     /// (2025-11-25 server requests; 2026-07-28 "Multi Round-Trip Requests" names the same three).
     pub fn may_ask(method: &str) -> bool {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use standpipe_core::fault::Fault;
-use standpipe_core::message::{Id, Message, RawJson, Rejected, Response as Answer};
+use standpipe_core::message::{Id, Message, MethodName, RawJson, Rejected, Response as Answer};
 use standpipe_core::protocol::code;
 use standpipe_metrics::Outcome;
 
@@ -58,7 +58,7 @@ pub(crate) enum Refusal {
     Batch,
     /// Not now.
     #[error("{error} (got `{method}`)")]
-    Phase { error: PhaseError, method: Box<str> },
+    Phase { error: PhaseError, method: MethodName },
     /// Not a usable `initialize`.
     #[error(transparent)]
     Handshake(HandshakeError),

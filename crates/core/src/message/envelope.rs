@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 
 use super::members::{Key, range_of, recognise};
 use super::params::is_token;
-use super::{Id, MemberError, Message, Notification, Outcome, Params, RawJson, Request, Response};
+use super::{
+    Id, MemberError, Message, MethodName, Notification, Outcome, Params, RawJson, Request, Response,
+};
 
 /// The longest request id, in bytes of its JSON text. Ids are kept for as long as a call is open.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -23,7 +25,7 @@ pub const MAX_ID_BYTES: usize = 1024;
 pub const MAX_BATCH: usize = 100;
 
 /// The members of an envelope that mean something.
-const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+pub(super) const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// Where `id` stands in [`ENVELOPE`].
 const ID: usize = 1;
@@ -216,7 +218,7 @@ impl Members {
         if self.doubtful_id {
             return Ok(None);
         }
-        if !is_token(raw.as_str()) {
+        if !is_token(raw.as_bytes()) {
             return Err(EnvelopeError::IdKind);
         }
         let length = raw.as_bytes().len();
@@ -230,8 +232,8 @@ impl Members {
         if let Some(trouble) = self.trouble.take() {
             return Err(EnvelopeError::Member(trouble));
         }
-        let version = self.raw(0, text).and_then(|raw| raw.as_string());
-        if version.as_deref() != Some("2.0") {
+        let version = self.raw(0, text);
+        if version.as_ref().and_then(RawJson::text).as_deref() != Some("2.0") {
             return Err(EnvelopeError::Version);
         }
         match (self.raw(2, text), self.raw(4, text), self.raw(5, text)) {
@@ -258,7 +260,7 @@ impl Members {
         id: Option<Id>,
         method: &RawJson,
     ) -> Result<Message, EnvelopeError> {
-        let method = method.as_string().ok_or(EnvelopeError::Method)?.into_boxed_str();
+        let method = MethodName::from(&*method.text().ok_or(EnvelopeError::Method)?);
         let params = self.raw(3, text).as_ref().map(Params::inspect).transpose();
         let params = params.map_err(EnvelopeError::Params)?;
         Ok(match id {

@@ -4,6 +4,7 @@
 //! rest, and the refusal of texts in which two readers could find two different values. Must not
 //! know what a member is used for.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -12,44 +13,15 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Id;
 use super::members::{each_member, folded, recognise};
-use super::modern::ModernSpans;
-use super::raw::RawJson;
-use crate::protocol::meta;
+use super::raw::{RawJson, content};
+use super::spans::{ACTED_ON, META, META_ACTED_ON, PROGRESS_TOKEN, Span, Spans};
 
 /// Parameters of a request or notification: a JSON object, raw, with a note of where the members
 /// stand that Standpipe acts on.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Params {
     raw: RawJson,
-    name: Span,
-    uri: Span,
-    progress_token: Span,
-    meta_progress_token: Span,
-    request_id: Span,
-    level: Span,
-    elicitation_id: Span,
-    mode: Span,
-    pub(super) meta: Span,
-    pub(super) modern: Option<Box<ModernSpans>>,
-}
-
-/// Where a member's value stands in the raw text; empty when it is not there. Half the size of a
-/// range: messages are limited to far less than 4 GiB.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    fn at(range: &Range<usize>, offset: usize) -> Self {
-        let narrow = |position: usize| u32::try_from(position + offset).unwrap_or(0);
-        Self { start: narrow(range.start), end: narrow(range.end) }
-    }
-
-    pub(super) fn range(self) -> Option<Range<usize>> {
-        (self.end > self.start).then_some(self.start as usize..self.end as usize)
-    }
+    pub(super) spans: Spans,
 }
 
 /// Why parameters were refused.
@@ -83,30 +55,6 @@ pub enum MemberError {
 /// The most members of one `_meta`: all their names are compared with each other.
 pub const MAX_META_MEMBERS: usize = 1024;
 
-/// Members of `params` that must stand there at most once, in exactly this spelling.
-const ACTED_ON: [&str; 10] = [
-    "_meta",
-    "name",
-    "uri",
-    "requestState",
-    "inputResponses",
-    "progressToken",
-    "requestId",
-    "level",
-    "elicitationId",
-    "arguments",
-];
-
-/// Members of `_meta` that must be spelt exactly so. Any member of `_meta` may stand there only once.
-const META_ACTED_ON: [&str; 6] = [
-    meta::PROGRESS_TOKEN,
-    meta::PROTOCOL_VERSION,
-    meta::CLIENT_CAPABILITIES,
-    meta::CLIENT_INFO,
-    meta::LOG_LEVEL,
-    meta::SUBSCRIPTION_ID,
-];
-
 impl Params {
     /// Reads the members that Standpipe acts on.
     pub(super) fn inspect(raw: &RawJson) -> Result<Self, MemberError> {
@@ -120,25 +68,16 @@ impl Params {
         each_member(text, |key, value| {
             let Some(index) = recognise(key, &ACTED_ON)? else {
                 if key == "mode" {
-                    params.mode = Span::at(&value, 0);
+                    params.spans.mode = Span::at(&value, 0);
                 }
                 return Ok(());
             };
             if std::mem::replace(&mut seen[index], true) {
                 return Err(MemberError::Duplicate(format!("params.{}", ACTED_ON[index])));
             }
-            match ACTED_ON[index] {
-                "_meta" => {
-                    params.meta = Span::at(&value, 0);
-                    meta_at = Some(value);
-                }
-                "name" => params.name = Span::at(&value, 0),
-                "uri" => params.uri = Span::at(&value, 0),
-                "progressToken" => params.progress_token = Span::at(&value, 0),
-                "requestId" => params.request_id = Span::at(&value, 0),
-                "level" => params.level = Span::at(&value, 0),
-                "elicitationId" => params.elicitation_id = Span::at(&value, 0),
-                name => ModernSpans::note(&mut params.modern, name, Span::at(&value, 0)),
+            params.spans.note(index, Span::at(&value, 0));
+            if index == META {
+                meta_at = Some(value);
             }
             Ok(())
         })?;
@@ -158,7 +97,7 @@ impl Params {
         }
         let mut keys = HashSet::new();
         each_member(inner, |key, value| {
-            let member = recognise(key, &META_ACTED_ON)?.map(|index| META_ACTED_ON[index]);
+            let known = recognise(key, &META_ACTED_ON)?;
             if keys.len() == MAX_META_MEMBERS {
                 return Err(MemberError::TooManyInMeta);
             }
@@ -166,34 +105,23 @@ impl Params {
                 let key: String = key.chars().take(64).collect();
                 return Err(MemberError::Duplicate(format!("params._meta.{key}")));
             }
-            let Some(member) = member else { return Ok(()) };
-            let span = Span::at(&value, at.start);
-            if member == meta::PROGRESS_TOKEN {
-                if !is_token(&inner[value.clone()]) {
-                    return Err(MemberError::NotAToken("params._meta.progressToken"));
-                }
-                self.meta_progress_token = span;
+            let Some(index) = known else { return Ok(()) };
+            if index == PROGRESS_TOKEN && !is_token(&inner.as_bytes()[value.clone()]) {
+                return Err(MemberError::NotAToken("params._meta.progressToken"));
             }
-            ModernSpans::note(&mut self.modern, member, span);
+            self.spans.note_in_meta(index, Span::at(&value, at.start));
             Ok(())
         })
     }
 
     /// Parameters of our own making, in which nothing is looked for.
     pub fn opaque(raw: RawJson) -> Self {
-        Self {
-            raw,
-            name: Span::default(),
-            uri: Span::default(),
-            progress_token: Span::default(),
-            meta_progress_token: Span::default(),
-            request_id: Span::default(),
-            level: Span::default(),
-            elicitation_id: Span::default(),
-            mode: Span::default(),
-            meta: Span::default(),
-            modern: None,
-        }
+        Self { raw, spans: Spans::default() }
+    }
+
+    /// Parameters in which all has been found.
+    pub(super) fn found(raw: RawJson, spans: Spans) -> Self {
+        Self { raw, spans }
     }
 
     /// The whole object, raw.
@@ -203,70 +131,84 @@ impl Params {
 
     /// `params.name`, decoded: a tool or a prompt.
     pub fn name(&self) -> Option<String> {
-        self.string(self.name)
+        self.string(self.spans.name)
+    }
+
+    /// [`Params::name`], from the text itself where nothing in it is escaped.
+    pub fn name_str(&self) -> Option<Cow<'_, str>> {
+        self.content(self.spans.name)
     }
 
     /// `params.uri`, decoded: a resource.
     pub fn uri(&self) -> Option<String> {
-        self.string(self.uri)
+        self.string(self.spans.uri)
+    }
+
+    /// [`Params::uri`], from the text itself where nothing in it is escaped.
+    pub fn uri_str(&self) -> Option<Cow<'_, str>> {
+        self.content(self.spans.uri)
     }
 
     /// `params.level`, decoded: of `logging/setLevel` and `notifications/message`.
     pub fn level(&self) -> Option<String> {
-        self.string(self.level)
+        self.string(self.spans.level)
     }
 
     /// `params.elicitationId`, decoded: of a URL elicitation and its completion.
     pub fn elicitation_id(&self) -> Option<String> {
-        self.string(self.elicitation_id)
+        self.string(self.spans.elicitation_id)
     }
 
     /// `params.mode`, decoded: of an elicitation (`form` or `url`).
     pub fn mode(&self) -> Option<String> {
-        self.string(self.mode)
+        self.string(self.spans.mode)
     }
 
     /// `params.progressToken`, raw: of `notifications/progress`.
     pub fn progress_token(&self) -> Option<Id> {
-        self.token(self.progress_token)
+        self.token(self.spans.progress_token)
     }
 
     /// `params._meta.progressToken`, raw: of a request that wants progress.
     pub fn meta_progress_token(&self) -> Option<Id> {
-        self.token(self.meta_progress_token)
+        self.token(self.spans.meta_progress_token)
     }
 
     /// `params.requestId`, raw: of `notifications/cancelled`.
     pub fn request_id(&self) -> Option<Id> {
-        self.token(self.request_id)
+        self.token(self.spans.request_id)
     }
 
     /// The same parameters with another `_meta.progressToken`.
     #[must_use]
     pub fn with_meta_progress_token(&self, token: &Id) -> Self {
-        self.spliced(self.meta_progress_token, token.as_bytes())
+        self.spliced(self.spans.meta_progress_token, token.as_bytes())
     }
 
     /// The same parameters with another `progressToken`.
     #[must_use]
     pub fn with_progress_token(&self, token: &Id) -> Self {
-        self.spliced(self.progress_token, token.as_bytes())
+        self.spliced(self.spans.progress_token, token.as_bytes())
     }
 
     /// The same parameters with another `requestId`.
     #[must_use]
     pub fn with_request_id(&self, id: &Id) -> Self {
-        self.spliced(self.request_id, id.as_bytes())
+        self.spliced(self.spans.request_id, id.as_bytes())
     }
 
     /// The same parameters with another `level`.
     #[must_use]
     pub fn with_level(&self, level: &RawJson) -> Self {
-        self.spliced(self.level, level.as_bytes())
+        self.spliced(self.spans.level, level.as_bytes())
     }
 
     pub(super) fn string(&self, span: Span) -> Option<String> {
-        self.slice(span)?.as_string()
+        self.content(span).map(Cow::into_owned)
+    }
+
+    fn content(&self, span: Span) -> Option<Cow<'_, str>> {
+        content(self.raw.as_bytes().get(span.range()?)?)
     }
 
     /// A value that is kept longer than the parameters it stands in.
@@ -307,8 +249,8 @@ impl fmt::Debug for Params {
 }
 
 /// A request id or progress token: a string or a number.
-pub(super) fn is_token(text: &str) -> bool {
-    text.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
+pub(super) fn is_token(text: &[u8]) -> bool {
+    text.first().is_some_and(|first| matches!(first, b'"' | b'-' | b'0'..=b'9'))
 }
 
 impl From<RawJson> for Bytes {

@@ -3,6 +3,7 @@
 //! Owns the two promises every payload makes: it is exactly one JSON value, and it holds no raw line
 //! break. Must not know what the value means.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -53,6 +54,11 @@ impl RawJson {
         Self(copy.freeze())
     }
 
+    /// Text in which a parser has found exactly one value, and no raw line break.
+    pub(super) fn unbroken(value: Bytes) -> Self {
+        Self(value)
+    }
+
     /// A value that stands in this one, where a parser has found it.
     pub(super) fn part(&self, at: Range<usize>) -> Self {
         Self(self.0.slice(at))
@@ -98,11 +104,22 @@ impl RawJson {
 
     /// The content if this is a JSON string, with its escapes undone.
     pub fn as_string(&self) -> Option<String> {
-        if !self.0.starts_with(b"\"") {
-            return None;
-        }
-        serde_json::from_slice(&self.0).ok()
+        self.text().map(Cow::into_owned)
     }
+
+    /// The content if this is a JSON string; it stands in the text as it is where it has no escapes.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        content(&self.0)
+    }
+}
+
+/// The content of a value that a parser has accepted, if it is a string, with its escapes undone.
+pub(super) fn content(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inside = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inside).is_none() {
+        return std::str::from_utf8(inside).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice(value).ok().map(Cow::Owned)
 }
 
 impl fmt::Debug for RawJson {

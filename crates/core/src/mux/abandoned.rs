@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::calls::ClientCall;
 use crate::id::SessionId;
 use crate::learnt::Marks;
+use crate::message::MethodName;
 use crate::protocol::method;
 
 /// For so long a child may still be working on a call that was given up.
@@ -28,7 +29,7 @@ pub(super) struct Abandoned(VecDeque<AbandonedCall>);
 struct AbandonedCall {
     id: u64,
     session: SessionId,
-    method: Box<str>,
+    method: MethodName,
     name: Option<Box<str>>,
     until: Instant,
 }

@@ -15,7 +15,7 @@ use crate::bridge::refused::Refused;
 use crate::connection::{Outlet, Session, Undelivered};
 use crate::fault::{Fault, FaultKind};
 use crate::id::SessionId;
-use crate::message::{Id, Message, Outcome, Params, RawJson, Request, Response};
+use crate::message::{Id, Message, MethodName, Outcome, Params, RawJson, Request, Response};
 use crate::protocol::{Era, LogLevel, method};
 use crate::trace::Trace;
 
@@ -61,7 +61,7 @@ impl Call {
 pub(super) struct ClientCall {
     pub(super) session: Arc<Session>,
     pub(super) id: Id,
-    pub(super) method: Box<str>,
+    pub(super) method: MethodName,
     pub(super) name: Option<Box<str>>,
     /// The progress token as the client wrote it.
     pub(super) token: Option<Id>,

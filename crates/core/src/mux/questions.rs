@@ -16,7 +16,8 @@ use crate::bridge::legacy_client;
 use crate::connection::{Outlet, Session, Slot};
 use crate::id::SessionId;
 use crate::message::{
-    Id, Message, Notification, Outcome, Params, RawJson, Request, Response, error_object,
+    Id, Message, MethodName, Notification, Outcome, Params, RawJson, Request, Response,
+    error_object,
 };
 use crate::protocol::{Era, code, method};
 
@@ -31,7 +32,7 @@ pub(super) const MAX_ELICITATIONS: usize = 256;
 pub(super) struct Question {
     session: Arc<Session>,
     asker: Asker,
-    method: Box<str>,
+    method: MethodName,
     /// The progress token as the child wrote it.
     token: Option<Id>,
     /// The calls that it may belong to; all of the same session.
@@ -133,14 +134,14 @@ impl Mux {
         let (session, outlet) = (Arc::clone(session), outlet.clone());
         let to = Addressee { session, outlet, calls: vec![call] };
         let params = legacy_client::asked(method, params, &format!("{call}-{key}"));
-        self.put(&to, Asker::Round(call, key), method, params, now)
+        self.put(&to, Asker::Round(call, key), &method.into(), params, now)
     }
 
     fn put(
         &mut self,
         to: &Addressee,
         asker: Asker,
-        method: &str,
+        method: &MethodName,
         params: Option<Params>,
         now: Instant,
     ) -> bool {
@@ -151,7 +152,7 @@ impl Mux {
             Some(_) => params.map(|params| params.with_meta_progress_token(&ours)),
             None => params,
         };
-        let message = Request { id: ours, method: method.into(), params };
+        let message = Request { id: ours, method: method.clone(), params };
         if to.outlet.deliver(Message::Request(message)).is_err() {
             to.session.forget_question(number);
             return false;
@@ -159,7 +160,7 @@ impl Mux {
         self.park(&to.calls, now);
         let question = Question {
             asker,
-            method: method.into(),
+            method: method.clone(),
             token,
             calls: to.calls.clone(),
             outlet: to.outlet.clone(),

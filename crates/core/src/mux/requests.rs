@@ -360,9 +360,9 @@ impl From<Sent> for Input {
 fn asked_name(request: &Request) -> Option<Box<str>> {
     let params = request.params.as_ref()?;
     let name = match &*request.method {
-        method::TOOLS_CALL | method::PROMPTS_GET => params.name(),
-        method::RESOURCES_READ => params.uri(),
+        method::TOOLS_CALL | method::PROMPTS_GET => params.name_str(),
+        method::RESOURCES_READ => params.uri_str(),
         _ => None,
     };
-    name.map(String::into_boxed_str)
+    name.map(Box::from)
 }

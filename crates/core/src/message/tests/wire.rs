@@ -103,3 +103,29 @@ fn raw_values_are_exactly_one_value() {
     assert_eq!(RawJson::string("a\"\n").as_str(), "\"a\\\"\\n\"");
     assert_eq!(RawJson::empty_object().as_str(), "{}");
 }
+
+#[test]
+fn methods_are_equal_by_name_however_they_are_kept() {
+    use crate::protocol::method;
+    for name in method::ALL.into_iter().chain(["", "x/y", "tools/callx", "Tools/call"]) {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, name.replace('/', "\\/"));
+        let Message::Notification(read) = accepted(&text) else { panic!("{text}") };
+        let made = MethodName::from(name);
+        assert_eq!((&*read.method, &*made, read.method == made), (name, name, true));
+        assert_eq!((made.to_string(), format!("{made:?}")), (name.into(), format!("{name:?}")));
+        assert!(method::ALL.iter().all(|other| (made == *other) == (name == *other)));
+    }
+    assert_eq!(size_of::<MethodName>(), 16);
+}
+
+#[test]
+fn strings_are_borrowed_where_nothing_is_escaped() {
+    use std::borrow::Cow;
+    let params = params(r#"{"name":"plain é","uri":"a\/b"}"#).unwrap();
+    assert!(matches!(params.name_str(), Some(Cow::Borrowed("plain é"))));
+    assert!(matches!(params.uri_str(), Some(Cow::Owned(uri)) if uri == "a/b"));
+    assert_eq!(raw("\"\"").text().as_deref(), Some(""));
+    for none in ["1", "null", "[\"a\"]", r#""\ud800""#] {
+        assert_eq!(raw(none).text(), None);
+    }
+}

@@ -15,7 +15,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use standpipe_core::id::SessionId;
-use standpipe_core::message::{Id, Message, Params, Response};
+use standpipe_core::message::{Id, Message, MethodName, Params, Response};
 use standpipe_core::protocol::{ProtocolVersion, meta, method};
 use standpipe_core::trace::{Carried, Record, Stage};
 
@@ -40,7 +40,7 @@ struct State {
     span: Own,
     /// What is told of the service and the session, for another message of the same request.
     known: Vec<KeyValue>,
-    method: Option<Box<str>>,
+    method: Option<MethodName>,
     sent: Sent,
     stage: Option<(Stage, Context)>,
     claimed: bool,
@@ -203,8 +203,8 @@ impl Record for Call {
 
     fn answered(&self, answer: &Response) {
         let mut state = self.lock();
-        let called = state.method.clone().unwrap_or_default();
-        if let Some(failure) = Failure::of(answer, &called) {
+        let called = state.method.clone();
+        if let Some(failure) = Failure::of(answer, called.as_deref().unwrap_or_default()) {
             state.fail(&self.tracer, &self.origin, failure);
         }
     }
