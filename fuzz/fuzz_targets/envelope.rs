@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiter::JsonValue;
 use libfuzzer_sys::fuzz_target;
 use standpipe_core::message::{EnvelopeError, Id, Incoming, Message, Outcome, Params};
-use standpipe_core::message::{parse, parse_body};
+use standpipe_core::message::{parse, parse_body, parse_in_doubt};
 
 /// Members that some other reader must not find twice, or in another spelling.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -17,12 +17,25 @@ type Object<'a> = [(std::borrow::Cow<'a, str>, JsonValue<'a>)];
 fuzz_target!(|text: &[u8]| {
     let body = Bytes::copy_from_slice(text);
     check(&body);
+    check_both_ways(&body);
     if let Ok(Incoming::Batch(elements)) = parse_body(&body) {
         for message in elements.into_iter().flatten() {
             check_written(&message);
         }
     }
 });
+
+/// Nearly all messages take a short way; the long one is what decides.
+fn check_both_ways(text: &Bytes) {
+    match (parse(text), parse_in_doubt(text)) {
+        (Ok(short), Ok(long)) => assert_eq!(short, long),
+        (Err(short), Err(long)) => {
+            assert_eq!(short.explanation(), long.explanation());
+            assert_eq!((short.code(), short.id), (long.code(), long.id));
+        }
+        (short, long) => panic!("{short:?} and {long:?}"),
+    }
+}
 
 fn check(text: &Bytes) {
     let second = JsonValue::parse(text, false);

@@ -13,7 +13,9 @@ mod meta;
 mod method;
 mod modern;
 mod params;
+mod plain;
 mod raw;
+mod scan;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 pub(crate) use edit::{Member, member_of, rewritten};
 pub use envelope::{
-    EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body,
+    EnvelopeError, Incoming, MAX_BATCH, MAX_ID_BYTES, Rejected, parse, parse_body, parse_in_doubt,
 };
 pub use id::Id;
 pub use method::MethodName;

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::members::{Key, range_of, recognise};
 use super::params::is_token;
+use super::plain;
 use super::{
     Id, MemberError, Message, MethodName, Notification, Outcome, Params, RawJson, Request, Response,
 };
@@ -160,6 +161,16 @@ pub fn parse_body(text: &Bytes) -> Result<Incoming, Rejected> {
 /// # Errors
 /// When the text is not a JSON-RPC message that can be moved on without doubt about its meaning.
 pub fn parse(text: &Bytes) -> Result<Message, Rejected> {
+    plain::read(text).map_or_else(|| parse_in_doubt(text), Ok)
+}
+
+/// [`parse`] without its short way: what decides where there is any doubt. For those who compare the
+/// two.
+///
+/// # Errors
+/// As [`parse`].
+#[doc(hidden)]
+pub fn parse_in_doubt(text: &Bytes) -> Result<Message, Rejected> {
     let utf8 = utf8(text)?;
     let mut reader = serde_json::Deserializer::from_str(utf8);
     let members = reader

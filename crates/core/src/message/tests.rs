@@ -4,6 +4,7 @@ mod envelope;
 mod ids;
 mod members;
 mod properties;
+mod short_way;
 mod wire;
 
 use bytes::Bytes;
