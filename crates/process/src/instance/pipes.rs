@@ -103,10 +103,10 @@ impl Pipes {
             };
             let Some(chunk) = self.writing.chunks.front_mut() else {
                 if mux.outgoing().is_empty() {
-                    self.writing = Batch::default();
+                    self.writing.clear();
                     return wrote;
                 }
-                self.writing = mux.outgoing().next_batch();
+                mux.outgoing().fill(&mut self.writing);
                 continue;
             };
             match stdin.as_mut().poll_write(cx, chunk) {
