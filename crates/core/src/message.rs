@@ -35,6 +35,12 @@ pub use raw::RawJson;
 /// of the buffer they were read into.
 const COPY_UP_TO: usize = 16 * 1024;
 
+/// What every envelope begins with, what comes before an id and a method, and what closes it.
+const OPENING: &[u8] = b"{\"jsonrpc\":\"2.0\"";
+const ID: &[u8] = b",\"id\":";
+const METHOD: &[u8] = b",\"method\":";
+pub(crate) const CLOSING: &[u8] = b"}";
+
 /// A call that wants exactly one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -134,48 +140,79 @@ impl Message {
 
     /// Writes the message as one line of JSON without a line break, ready for the wire.
     pub fn encode(&self) -> Encoded {
-        let mut head = BytesMut::with_capacity(128);
-        head.put_slice(b"{\"jsonrpc\":\"2.0\"");
-        let payload = match self {
-            Self::Request(request) => {
-                put_id(&mut head, &request.id);
-                put_method(&mut head, &request.method);
-                request.params.as_ref().map(|p| (&b",\"params\":"[..], p.raw()))
-            }
-            Self::Notification(notification) => {
-                put_method(&mut head, &notification.method);
-                notification.params.as_ref().map(|p| (&b",\"params\":"[..], p.raw()))
-            }
-            Self::Response(response) => {
-                put_id(&mut head, &response.id);
-                Some(match &response.outcome {
-                    Outcome::Result(raw) => (&b",\"result\":"[..], raw),
-                    Outcome::Error(raw) => (&b",\"error\":"[..], raw),
-                })
-            }
+        let mut head = BytesMut::with_capacity(self.head_len());
+        let (body, tail) = match self.encode_into(&mut head) {
+            Some(body) => (body, Bytes::from_static(CLOSING)),
+            None => (Bytes::new(), Bytes::new()),
         };
-        let Some((name, raw)) = payload else {
-            head.put_u8(b'}');
-            return Encoded { head: head.freeze(), body: Bytes::new(), tail: Bytes::new() };
-        };
-        head.put_slice(name);
-        if raw.as_bytes().len() <= COPY_UP_TO {
-            head.put_slice(raw.as_bytes());
-            head.put_u8(b'}');
-            return Encoded { head: head.freeze(), body: Bytes::new(), tail: Bytes::new() };
-        }
-        Encoded { head: head.freeze(), body: raw.bytes().clone(), tail: Bytes::from_static(b"}") }
+        Encoded { head: head.freeze(), body, tail }
     }
-}
 
-fn put_id(out: &mut BytesMut, id: &Id) {
-    out.put_slice(b",\"id\":");
-    out.put_slice(id.as_bytes());
-}
+    /// Appends that line to `out`. A payload too large to be copied is returned instead of the rest:
+    /// it is to be written next, and [`CLOSING`] after it.
+    pub(crate) fn encode_into(&self, out: &mut BytesMut) -> Option<Bytes> {
+        out.reserve(self.head_len());
+        out.put_slice(OPENING);
+        if let Some(id) = self.id() {
+            out.put_slice(ID);
+            out.put_slice(id.as_bytes());
+        }
+        if let Some(method) = self.method() {
+            out.put_slice(METHOD);
+            raw::put_string(out, method);
+        }
+        if let Some((name, raw)) = self.payload() {
+            out.put_slice(name);
+            if raw.as_bytes().len() > COPY_UP_TO {
+                return Some(raw.bytes().clone());
+            }
+            out.put_slice(raw.as_bytes());
+        }
+        out.put_slice(CLOSING);
+        None
+    }
 
-fn put_method(out: &mut BytesMut, method: &str) {
-    out.put_slice(b",\"method\":");
-    raw::put_string(out, method);
+    /// How much [`Message::encode_into`] appends; more only where a method has to be escaped.
+    fn head_len(&self) -> usize {
+        let id = self.id().map_or(0, |id| ID.len() + id.as_bytes().len());
+        let method = self.method().map_or(0, |method| METHOD.len() + method.len() + 2);
+        let payload = self.payload().map_or(CLOSING.len(), |(name, raw)| {
+            let length = raw.as_bytes().len();
+            name.len() + if length > COPY_UP_TO { 0 } else { length + CLOSING.len() }
+        });
+        OPENING.len() + id + method + payload
+    }
+
+    fn id(&self) -> Option<&Id> {
+        match self {
+            Self::Request(request) => Some(&request.id),
+            Self::Notification(_) => None,
+            Self::Response(response) => Some(&response.id),
+        }
+    }
+
+    fn method(&self) -> Option<&MethodName> {
+        match self {
+            Self::Request(request) => Some(&request.method),
+            Self::Notification(notification) => Some(&notification.method),
+            Self::Response(_) => None,
+        }
+    }
+
+    /// The payload, and what stands before it.
+    fn payload(&self) -> Option<(&'static [u8], &RawJson)> {
+        let (name, raw): (&[u8], _) = match self {
+            Self::Request(Request { params, .. })
+            | Self::Notification(Notification { params, .. }) => {
+                (b",\"params\":", params.as_ref()?.raw())
+            }
+            Self::Response(response) => match &response.outcome {
+                Outcome::Result(raw) => (b",\"result\":", raw),
+                Outcome::Error(raw) => (b",\"error\":", raw),
+            },
+        };
+        Some((name, raw))
+    }
 }
 
 /// A message on its way out: up to three pieces to be written one after the other, so that a large

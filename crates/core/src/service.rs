@@ -150,7 +150,7 @@ impl fmt::Debug for ServiceSpec {
             .field("idle_timeout", &self.idle_timeout)
             .field("limits", &self.limits)
             .field("resources", &self.resources)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -173,7 +173,6 @@ pub(crate) fn control_channel() -> (mpsc::Sender<Control>, mpsc::Receiver<Contro
     mpsc::channel(CONTROL_QUEUE)
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives for one turn, on the stack")]
 enum Turn {
     Order(Option<Control>),
     Input(Option<Input>),

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use standpipe_core::message::{Id, Incoming, Message, Params, RawJson, parse, parse_body};
+use standpipe_core::message::{Id, Incoming, Message, Params, parse, parse_body};
 
 use crate::texts;
 

@@ -37,10 +37,13 @@ impl<'a> Scanner<'a> {
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.get(self.at)?;
+            if byte > b' ' {
+                return Some(byte);
+            }
             match byte {
                 b'\n' | b'\r' => self.broken = true,
                 b' ' | b'\t' => {}
-                _ => return Some(byte),
+                _ => return None,
             }
             self.at += 1;
         }
@@ -48,7 +51,7 @@ impl<'a> Scanner<'a> {
 
     /// Whether nothing but white space is left.
     pub(super) fn is_at_end(&mut self) -> bool {
-        self.peek().is_none()
+        self.peek().is_none() && self.at == self.text.len()
     }
 
     /// Steps over an object. `visit` gets the name of each member, and has to step over its value. A

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::connection::Slot;
-use crate::message::Message;
+use crate::message::{CLOSING, Message};
 
 /// Answers of our own to a child that floods us with requests and does not read: past this many
 /// unwritten ones it gets none. All other lines hold a slot of the bounded input queue.
@@ -16,11 +16,21 @@ const MAX_UNPROMPTED: usize = 1024;
 /// Lines are joined into one write up to this many bytes.
 const BATCH_BYTES: usize = 64 * 1024;
 
+/// The room for one batch to begin with. It is used again and again: what is larger is not kept, for
+/// there may be hundreds of children.
+const ROOM_BYTES: usize = 4 * 1024;
+
+/// The most places for slots that are kept from one batch to the next.
+const KEPT_SLOTS: usize = 64;
+
 /// The queue of lines for one child.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     queue: VecDeque<Entry>,
     unprompted: usize,
+    /// Where lines are joined. The last batch is a part of the same memory, which is free again when
+    /// that has been written.
+    room: BytesMut,
 }
 
 #[derive(Debug)]
@@ -42,6 +52,15 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// All of it has been written, or never will be.
+    pub fn clear(&mut self) {
+        self.chunks.clear();
+        if self.slots.capacity() > KEPT_SLOTS {
+            self.slots = Vec::new();
+        }
+        self.slots.clear();
+    }
+
     /// How many queue places are freed when it is dropped.
     pub fn slots(&self) -> usize {
         self.slots.len()
@@ -77,6 +96,7 @@ impl Outgoing {
     pub(super) fn clear(&mut self) {
         self.queue.clear();
         self.unprompted = 0;
+        self.room = BytesMut::new();
     }
 
     /// Whether nothing waits.
@@ -87,27 +107,35 @@ impl Outgoing {
     /// The next lines to write: many small ones, or up to one large one.
     pub fn next_batch(&mut self) -> Batch {
         let mut batch = Batch::default();
-        let mut joined = BytesMut::new();
+        self.fill(&mut batch);
+        batch
+    }
+
+    /// Puts the next lines to write in the place of a batch that has been written.
+    pub fn fill(&mut self, batch: &mut Batch) {
+        batch.clear();
+        if self.queue.is_empty() {
+            return;
+        }
+        self.room.reserve(ROOM_BYTES);
         while let Some(entry) = self.queue.pop_front() {
             self.unprompted -= usize::from(entry.unprompted);
-            let encoded = entry.message.encode();
             batch.slots.extend(entry.slot);
-            joined.put_slice(&encoded.head);
-            if !encoded.body.is_empty() {
-                batch.chunks.push_back(joined.split().freeze());
-                batch.chunks.push_back(encoded.body);
-                joined.put_slice(&encoded.tail);
-                joined.put_u8(b'\n');
+            if let Some(body) = entry.message.encode_into(&mut self.room) {
+                batch.chunks.extend([self.room.split().freeze(), body]);
+                self.room.put_slice(CLOSING);
+                self.room.put_u8(b'\n');
                 break;
             }
-            joined.put_u8(b'\n');
-            if joined.len() >= BATCH_BYTES {
+            self.room.put_u8(b'\n');
+            if self.room.len() >= BATCH_BYTES {
                 break;
             }
         }
-        if !joined.is_empty() {
-            batch.chunks.push_back(joined.freeze());
+        let length = self.room.len();
+        batch.chunks.push_back(self.room.split().freeze());
+        if length > ROOM_BYTES {
+            self.room = BytesMut::new();
         }
-        batch
     }
 }

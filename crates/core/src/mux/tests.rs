@@ -11,6 +11,7 @@ mod listens;
 mod mixed;
 mod modern_client;
 mod opening;
+mod outgoing;
 mod probes;
 mod questions;
 mod roles;

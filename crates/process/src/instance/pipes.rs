@@ -108,10 +108,10 @@ impl Pipes {
             };
             if self.writing.chunks.is_empty() {
                 if mux.outgoing().is_empty() {
-                    self.writing = Batch::default();
+                    self.writing.clear();
                     return wrote;
                 }
-                self.writing = mux.outgoing().next_batch();
+                mux.outgoing().fill(&mut self.writing);
                 continue;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];

@@ -28,7 +28,7 @@ async fn a_batch_is_taken_apart_and_its_answers_put_together() {
     let seen = seen(response).await;
     assert_eq!(seen.status, 200);
     assert_eq!(seen.header("content-type"), "application/json");
-    assert_eq!(seen.header("content-length"), seen.body.len().to_string());
+    assert_eq!(seen.length, Some(seen.body.len() as u64));
     for part in [
         r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
         r#"{"jsonrpc":"2.0","id":"b","result":{"tools":[]}}"#,

@@ -216,6 +216,8 @@ pub(crate) fn delete(session: &str) -> Request<Full<Bytes>> {
 pub(crate) struct Seen {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// What a server says in `content-length`.
+    pub(crate) length: Option<u64>,
     pub(crate) body: String,
 }
 
@@ -237,10 +239,12 @@ impl Seen {
 
 pub(crate) async fn seen(response: Response<StreamBody>) -> Seen {
     let (head, body) = response.into_parts();
+    let length = http_body::Body::size_hint(&body).exact();
     let body = timeout(PATIENCE, body.collect()).await.expect("an end").unwrap().to_bytes();
     Seen {
         status: head.status.as_u16(),
         headers: head.headers,
+        length,
         body: String::from_utf8(body.to_vec()).unwrap(),
     }
 }

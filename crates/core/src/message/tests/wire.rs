@@ -129,3 +129,22 @@ fn strings_are_borrowed_where_nothing_is_escaped() {
         assert_eq!(raw(none).text(), None);
     }
 }
+
+#[test]
+fn a_line_takes_exactly_the_room_that_was_made_for_it() {
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"a":1}}"#,
+        r#"{"jsonrpc":"2.0","method":"m"}"#,
+        r#"{"jsonrpc":"2.0","id":"x","result":null}"#,
+        r#"{"jsonrpc":"2.0","id":"x","error":{}}"#,
+        &format!(r#"{{"jsonrpc":"2.0","id":1,"result":"{}"}}"#, "x".repeat(COPY_UP_TO)),
+    ] {
+        let message = accepted(text);
+        assert_eq!(message.head_len(), message.encode().head.len(), "{text}");
+        let mut out = BytesMut::from("before ");
+        let rest = message.encode_into(&mut out);
+        let tail = rest.as_ref().map_or(&b""[..], |_| CLOSING);
+        let all = [&out[..], rest.as_deref().unwrap_or_default(), tail].concat();
+        assert_eq!(all, format!("before {text}").as_bytes());
+    }
+}
