@@ -191,6 +191,10 @@ impl InstanceTask {
                 Turn::Input(Some(input)) => self.inputs(input),
             }
             self.settle();
+            if self.child.as_ref().is_some_and(|child| child.pipes.has_more()) {
+                // A child that never stops writing must not keep the thread from everybody else.
+                tokio::task::yield_now().await;
+            }
         }
         self.mux.child_ended(FaultKind::Draining);
         while let Some(input) = self.deliveries.try_next() {

@@ -40,8 +40,11 @@ impl Inlet for ChildStdin {
 /// Pieces written in one go: a small batch is one, a large payload three.
 const SLICES: usize = 4;
 
-/// Reads in one turn before inputs get theirs.
+/// Reads in one turn before inputs, and other tasks of the same thread, get theirs.
 const READS_AT_ONCE: usize = 8;
+
+/// The same for lines: a read may bring many short ones, each of which is work.
+const LINES_AT_ONCE: usize = 128;
 
 /// The two ends that we hold.
 pub(crate) struct Pipes {
@@ -51,6 +54,8 @@ pub(crate) struct Pipes {
     writing: Batch,
     /// The child does not read any more.
     write_failed: bool,
+    /// The last turn ended before all was read and handed on that is there.
+    more: bool,
 }
 
 impl std::fmt::Debug for Pipes {
@@ -68,7 +73,13 @@ impl Pipes {
             codec: LineCodec::new(max_message_bytes),
             writing: Batch::default(),
             write_failed: false,
+            more: false,
         }
+    }
+
+    /// Whether others should have their turn before this child has its next.
+    pub(super) fn has_more(&self) -> bool {
+        self.more
     }
 
     pub(super) fn close_stdin(&mut self) {
@@ -137,17 +148,25 @@ impl Pipes {
     /// Reads what is there and hands its lines on. Ready when something was read.
     fn poll_read(&mut self, cx: &mut Context<'_>, sink: &mut Sink<'_>) -> Poll<()> {
         let mut progress = Poll::Pending;
+        let mut lines = 0;
+        self.more = false;
         for _ in 0..READS_AT_ONCE {
+            // What the last turn has left comes first.
+            while let Some(line) = self.codec.next() {
+                sink.line(line);
+                progress = Poll::Ready(());
+                lines += 1;
+                if lines == LINES_AT_ONCE {
+                    self.more = true;
+                    return progress;
+                }
+            }
             let Some(stdout) = &mut self.stdout else {
                 return progress;
             };
             match tokio_util::io::poll_read_buf(stdout.as_mut(), cx, self.codec.read_buf()) {
                 Poll::Pending => return progress,
-                Poll::Ready(Ok(1..)) => {
-                    while let Some(line) = self.codec.next() {
-                        sink.line(line);
-                    }
-                }
+                Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0) | Err(_)) => {
                     if let Some(line) = self.codec.finish() {
                         sink.line(line);
@@ -157,6 +176,7 @@ impl Pipes {
             }
             progress = Poll::Ready(());
         }
+        self.more = true;
         progress
     }
 }
