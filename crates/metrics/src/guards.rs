@@ -25,9 +25,9 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    pub(crate) fn new(service: Arc<ServiceMetrics>, wire: Wire) -> Self {
+    pub(crate) fn new(service: Arc<ServiceMetrics>, wire: Wire, since: Instant) -> Self {
         service.in_flight.inc();
-        Self { service, wire, since: Instant::now(), outcome: Outcome::Cancelled }
+        Self { service, wire, since, outcome: Outcome::Cancelled }
     }
 
     /// The request ended like this.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use standpipe_core::service::ServiceId;
+use tokio::time::Instant;
 
 use crate::cells::{Count, Level, Seconds, Spread};
 use crate::families::{REQUEST_BUCKETS, START_BUCKETS};
@@ -53,10 +54,10 @@ impl ServiceMetrics {
         &self.id
     }
 
-    /// A request began. Say how it ended with [`InFlight::finish`]; dropping the guard counts it
-    /// as cancelled.
-    pub fn in_flight(self: &Arc<Self>, wire: Wire) -> InFlight {
-        InFlight::new(Arc::clone(self), wire)
+    /// A request that began at `since`. Say how it ended with [`InFlight::finish`]; dropping the
+    /// guard counts it as cancelled.
+    pub fn in_flight(self: &Arc<Self>, wire: Wire, since: Instant) -> InFlight {
+        InFlight::new(Arc::clone(self), wire, since)
     }
 
     /// A request that was over before it began: refused, or answered on the spot.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use standpipe_core::service::ServiceId;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -62,7 +63,7 @@ fn the_series_go_with_the_last_handle() {
     let one = metrics.service(&id("fs"));
     let two = metrics.service(&id("fs"));
     assert!(Arc::ptr_eq(&one, &two));
-    let guard = one.in_flight(Wire::Sse);
+    let guard = one.in_flight(Wire::Sse, Instant::now());
     drop((one, two));
     assert!(metrics.render().contains("service=\"fs\""), "a guard keeps the service");
     drop(guard);
@@ -101,7 +102,7 @@ fn services_that_come_and_go_at_once_leave_the_right_series() {
 fn guards_count_and_uncount() {
     let metrics = Metrics::new("0");
     let fs = metrics.service(&id("fs"));
-    let request = fs.in_flight(Wire::StreamLegacy);
+    let request = fs.in_flight(Wire::StreamLegacy, Instant::now());
     let session = fs.open_session(Wire::Sse);
     let stream = fs.open_stream(Wire::StreamLegacy);
     let connection = metrics.open_connection();
@@ -116,7 +117,7 @@ fn guards_count_and_uncount() {
         assert!((value(&text, series) - 1.0).abs() < f64::EPSILON, "{series}");
     }
     request.finish(Outcome::Ok);
-    drop((session, stream, connection, fs.in_flight(Wire::StreamLegacy)));
+    drop((session, stream, connection, fs.in_flight(Wire::StreamLegacy, Instant::now())));
     let text = metrics.render();
     for series in open {
         assert!(value(&text, series).abs() < f64::EPSILON, "{series}");

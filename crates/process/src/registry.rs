@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use rustc_hash::FxBuildHasher;
 use standpipe_core::connection::{Gate, GateSettings, GateState, gate};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::service::{ServiceId, ServiceSpec};
@@ -34,7 +35,8 @@ const COMMAND_QUEUE: usize = 16;
 /// The services of one run of Standpipe.
 #[derive(Debug)]
 pub struct Registry {
-    services: DashMap<ServiceId, Service>,
+    /// Their names are the operator's.
+    services: DashMap<ServiceId, Service, FxBuildHasher>,
     cache: ConfigCache,
     launcher: Arc<dyn Launcher>,
     run: RunId,
@@ -99,7 +101,7 @@ impl Registry {
     ) -> Self {
         assert!(!runtimes.is_empty(), "services live on a runtime");
         Self {
-            services: DashMap::new(),
+            services: DashMap::default(),
             cache: ConfigCache::new(cache, Arc::clone(&metrics)),
             launcher: Arc::new(Processes::default()),
             run,
@@ -151,6 +153,14 @@ impl Registry {
         let Some(service) = self.find(id) else {
             return self.cache.get(id).map(|described| self.ensure_from(described));
         };
+        self.woken(&service);
+        Some(service)
+    }
+
+    /// The service that a request names, if it is in the table: as [`get`](Self::get), without the
+    /// making of an id. What is not there may still be a name.
+    pub fn get_named(&self, name: &str) -> Option<Service> {
+        let service = self.services.get(name)?.clone();
         self.woken(&service);
         Some(service)
     }

@@ -108,8 +108,11 @@ impl App {
     }
 
     /// The service of this name.
-    pub fn service(&self, id: &str) -> Result<Service, AppError> {
-        let id = ServiceId::new(id)?;
+    pub fn service(&self, name: &str) -> Result<Service, AppError> {
+        if let Some(service) = self.registry.get_named(name) {
+            return Ok(service);
+        }
+        let id = ServiceId::new(name)?;
         self.registry.get(&id).ok_or(AppError::UnknownService { id })
     }
 

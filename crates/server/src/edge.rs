@@ -13,15 +13,15 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use crate::config::{AllowedHost, AllowedOrigin, HostPort, WebOrigin};
 use crate::error::AppError;
 
 /// Headers by which other proxies are told what to run. Served as if they were not there they
 /// would reach the wrong service, so they are refused.
-const CONFIGURATION_HEADERS: [&str; 2] = ["x-mcp-json", "x-mcp-type"];
+const CONFIGURATION_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-mcp-json"), HeaderName::from_static("x-mcp-type")];
 
 /// Names a request in logs, its answer and the next proxy.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -65,30 +65,34 @@ pub struct Admitted {
 
 impl Edge {
     /// Checks a request.
-    pub fn admit(&self, request: &Parts) -> Result<Admitted, AppError> {
+    pub fn admit<B>(&self, request: &Request<B>) -> Result<Admitted, AppError> {
+        let headers = request.headers();
         // Most requests are for this machine and come from no page.
-        let plain = is_for_this_machine(request) && !request.headers.contains_key(ORIGIN);
-        let host = if plain { None } else { self.host(request)? };
-        let cors = self.origin(&request.headers, host.as_ref())?;
-        let forbidden =
-            CONFIGURATION_HEADERS.iter().find(|name| request.headers.contains_key(**name));
+        let plain = is_for_this_machine(request) && !headers.contains_key(ORIGIN);
+        let cors = if plain {
+            None
+        } else {
+            let host = self.host(request)?;
+            self.origin(headers, host.as_ref())?
+        };
+        let forbidden = CONFIGURATION_HEADERS.into_iter().find(|name| headers.contains_key(name));
         if let Some(name) = forbidden {
             return Err(AppError::ConfigHeader { name });
         }
         Ok(Admitted { cors })
     }
 
-    fn host(&self, request: &Parts) -> Result<Option<HostPort>, AppError> {
-        let mut given = request.headers.get_all(HOST).iter();
+    fn host<B>(&self, request: &Request<B>) -> Result<Option<HostPort>, AppError> {
+        let mut given = request.headers().get_all(HOST).iter();
         let first = given.next();
         if given.next().is_some() {
             return Err(AppError::HostRepeated);
         }
         // A request line with a host of its own overrules the header, so it is checked as well.
-        let in_line = request.uri.authority().map(http::uri::Authority::as_str);
+        let in_line = request.uri().authority().map(http::uri::Authority::as_str);
         let in_header = match first {
             Some(value) => Some(value.to_str().map_err(|_| forbidden_host(value))?),
-            None if request.version == Version::HTTP_10 => None,
+            None if request.version() == Version::HTTP_10 => None,
             None => return Err(AppError::HostMissing),
         };
         let mut host = None;
@@ -131,16 +135,16 @@ impl Edge {
 
 impl Admitted {
     /// The answer to a CORS preflight of an allowed page, where this is one.
-    pub fn preflight<B: Default>(&self, request: &Parts) -> Option<Response<B>> {
-        let is_preflight = request.method == Method::OPTIONS
-            && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    pub fn preflight<B: Default>(&self, request: &Request<impl Sized>) -> Option<Response<B>> {
+        let is_preflight = *request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         self.cors.as_ref().filter(|_| is_preflight)?;
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         // What the page asks for is what it may send: who is allowed was decided by its origin.
-        let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        let asked = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS);
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.cloned().unwrap_or(REQUEST_HEADERS));
         headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
         Some(response)
@@ -201,9 +205,9 @@ impl RequestId {
 }
 
 /// Whether the one host that is named is this machine, in the usual words.
-fn is_for_this_machine(request: &Parts) -> bool {
-    let mut given = request.headers.get_all(HOST).iter();
-    let (Some(host), None, None) = (given.next(), given.next(), request.uri.authority()) else {
+fn is_for_this_machine<B>(request: &Request<B>) -> bool {
+    let mut given = request.headers().get_all(HOST).iter();
+    let (Some(host), None, None) = (given.next(), given.next(), request.uri().authority()) else {
         return false;
     };
     let host = host.as_bytes();

@@ -8,7 +8,7 @@ mod peek;
 
 use axum::body::Body;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 pub use peek::peek_id;
 use serde_json::value::RawValue;
 use standpipe_core::protocol::code;
@@ -42,7 +42,7 @@ pub enum AppError {
     #[error("the header `{name}` is not accepted here: services are configured by the operator")]
     ConfigHeader {
         /// The header.
-        name: &'static str,
+        name: HeaderName,
     },
     /// A path with something that cannot be a service's name.
     #[error("{0}")]

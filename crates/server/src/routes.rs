@@ -13,6 +13,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -80,49 +81,56 @@ impl Routes {
     }
 
     /// Answers one request.
-    pub async fn serve<B>(self, request: Request<B>) -> Response<ReplyBody>
+    pub fn serve<B>(self, mut request: Request<B>) -> impl Future<Output = Response<ReplyBody>>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<axum::BoxError>,
     {
-        let table = &*self.0;
-        let id = RequestId::of(request.headers(), || table.app.next_request());
+        let id = RequestId::of(request.headers(), || self.0.app.next_request());
         let scene = Arc::new(Scene::new(id.clone(), &request));
         let named = Trace::new(Arc::clone(&scene) as Arc<dyn trace::Record>);
-        let mut response = match &table.traces {
-            None => named.clone().scope(table.checked(request)).await,
-            // Boxed, like all that is rare here: a connection has room for the largest future.
-            Some(traces) => {
-                Box::pin(traces.follow(scene, request, |request| table.checked(request))).await
-            }
-        };
-        id.mark(response.headers_mut());
-        spanned::spanned(response, named)
+        // The request stays where it is from here on, and is lent to who needs it: every future
+        // that it was handed to would be so much larger, and futures are moved.
+        async move {
+            let table = &*self.0;
+            let mut response = match &table.traces {
+                None => {
+                    let served = pin!(table.checked(&mut request));
+                    named.clone().scope(served).await
+                }
+                // Boxed, like all that is rare here: a connection has room for the largest future.
+                Some(traces) => {
+                    let followed = traces.follow(scene, &request);
+                    Box::pin(followed.through(table.checked(&mut request))).await
+                }
+            };
+            id.mark(response.headers_mut());
+            spanned::spanned(response, named)
+        }
     }
 }
 
 impl Table {
-    async fn checked<B>(&self, request: Request<B>) -> Response<ReplyBody>
+    async fn checked<B>(&self, request: &mut Request<B>) -> Response<ReplyBody>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<axum::BoxError>,
     {
-        let (parts, body) = request.into_parts();
-        let admitted = match self.edge.admit(&parts) {
+        let admitted = match self.edge.admit(request) {
             Ok(admitted) => admitted,
             Err(refused) => return self.app.refuse(&refused, None),
         };
-        let mut response = match admitted.preflight(&parts) {
+        let mut response = match admitted.preflight(request) {
             Some(response) => response,
-            None => self.routed(Request::from_parts(parts, body)).await,
+            None => self.routed(request).await,
         };
         admitted.mark(response.headers_mut());
         response
     }
 
-    async fn routed<B>(&self, request: Request<B>) -> Response<ReplyBody>
+    async fn routed<B>(&self, request: &mut Request<B>) -> Response<ReplyBody>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<axum::BoxError>,
     {
         let app = &*self.app;
@@ -138,10 +146,9 @@ impl Table {
                 return ops::answer(app, answer).map(ReplyBody::from);
             }
             Some(Endpoint::Service(name, wanted)) => {
-                let refused = if may_go_on(wanted, request.headers()) {
-                    Ok(())
-                } else {
-                    app.refuse_while_draining()
+                let refused = match app.refuse_while_draining() {
+                    Err(_) if may_go_on(wanted, request.headers()) => Ok(()),
+                    refused => refused,
                 };
                 (refused.and_then(|()| named(app, name)), wanted)
             }
@@ -163,11 +170,11 @@ impl Table {
                 // The message endpoint is the event stream's neighbour on every one of its paths.
                 let path = request.uri().path();
                 let message_path = format!("{}message", path.strip_suffix("sse").unwrap_or(path));
-                app.sse.open(&sse_route(&service), &message_path, &request).map(ReplyBody::boxed)
+                app.sse.open(&sse_route(&service), &message_path, request).map(ReplyBody::boxed)
             }
             endpoint::Wanted::Message => {
                 let route = sse_route(&service);
-                Box::pin(app.sse.message(&route, request)).await.map(ReplyBody::boxed)
+                app.sse.message(&route, request).await.map(ReplyBody::boxed)
             }
         }
     }
@@ -206,9 +213,13 @@ fn sse_route(service: &Service) -> standpipe_transport_sse::Route {
 }
 
 /// Refuses under the caller's own JSON-RPC id, where it sent one.
-async fn refuse_caller<B>(app: &App, refused: &AppError, request: Request<B>) -> Response<ReplyBody>
+async fn refuse_caller<B>(
+    app: &App,
+    refused: &AppError,
+    request: &mut Request<B>,
+) -> Response<ReplyBody>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
 {
     let id = if request.method() == Method::POST { peek_id(request).await } else { None };

@@ -2,7 +2,7 @@
 //!
 //! Owns the three bounds and the refusal of each. Must not know what the bytes mean.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -44,14 +44,13 @@ pub(crate) enum BodyError {
 /// When a bound is reached, at once; whatever was read is gone. Whoever made the body sees to it that its
 /// sender gets to read the refusal.
 pub(crate) async fn read<B>(
-    body: B,
+    mut body: Pin<&mut B>,
     limit: usize,
     budget: &Budget,
 ) -> Result<(Bytes, Permit), BodyError>
 where
     B: Body<Data = Bytes>,
 {
-    let mut body = pin!(body);
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyError::TooLarge { limit });
@@ -84,7 +83,7 @@ where
 }
 
 /// The id of a request that is refused for its headers, if it is short and one can be read.
-pub(crate) async fn peek_id<B>(body: B, limit: usize, budget: &Budget) -> Option<Id>
+pub(crate) async fn peek_id<B>(body: Pin<&mut B>, limit: usize, budget: &Budget) -> Option<Id>
 where
     B: Body<Data = Bytes>,
 {

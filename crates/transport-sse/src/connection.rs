@@ -129,7 +129,7 @@ impl Connection {
         // Its stream is open by nature: a session that can't be reached has ended.
         session.stream_opened();
         // Not bounded: a session is opened once at a time.
-        state.calls.opened(id, self.metrics.in_flight(Wire::Sse));
+        state.calls.opened(id, self.metrics.in_flight(Wire::Sse, Instant::now()));
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Connection {
         if state.calls.is_full() {
             return Err(Fault::new(&self.service, FaultKind::Overloaded));
         }
-        state.calls.opened(id, self.metrics.in_flight(Wire::Sse));
+        state.calls.opened(id, self.metrics.in_flight(Wire::Sse, Instant::now()));
         Ok(())
     }
 

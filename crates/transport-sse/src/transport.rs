@@ -3,6 +3,7 @@
 //! Owns the table of open streams and what becomes of each message. Must not know of processes,
 //! configuration or paths: those come with each request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -127,10 +128,14 @@ impl SseTransport {
     }
 
     /// Serves a request to the message endpoint. Returns once the message was handed to the
-    /// service, which may include its start.
-    pub async fn message<B>(&self, route: &Route, request: HttpRequest<B>) -> HttpResponse<SseBody>
+    /// service, which may include its start. The request is lent; what is left of it is of no use.
+    pub async fn message<B>(
+        &self,
+        route: &Route,
+        request: &mut HttpRequest<B>,
+    ) -> HttpResponse<SseBody>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
     {
         let since = Instant::now();
         let mut id = None;
@@ -234,17 +239,18 @@ impl SseTransport {
     async fn take_in<B>(
         &self,
         route: &Route,
-        request: HttpRequest<B>,
+        request: &mut HttpRequest<B>,
         id: &mut Option<Id>,
     ) -> Result<(), Refusal>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
     {
-        let (head, body) = request.into_parts();
-        check_method(&head.method, &Method::POST, "POST")?;
+        check_method(request.method(), &Method::POST, "POST")?;
         let limit = route.gate.settings().max_message_bytes;
-        if !headers::is_json(&head.headers) {
-            *id = body::peek_id(body, limit, &self.0.bodies).await;
+        let is_json = headers::is_json(request.headers());
+        let body = Pin::new(request.body_mut());
+        if !is_json {
+            *id = Box::pin(body::peek_id(body, limit, &self.0.bodies)).await;
             return Err(Refusal::ContentType);
         }
         let (text, permit) =
@@ -258,7 +264,7 @@ impl SseTransport {
         if let Ok(Incoming::Single(message)) = &parsed {
             trace::message(message);
         }
-        let connection = self.find(route, headers::session(&head.uri))?;
+        let connection = self.find(route, headers::session(request.uri()))?;
         name_session(&connection);
         match parsed.map_err(Refusal::Envelope)? {
             Incoming::Batch(_) => Err(Refusal::Batch),

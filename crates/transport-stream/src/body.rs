@@ -2,11 +2,12 @@
 //!
 //! Owns how much is read and how long it may take. Must not know what the bytes mean.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Request;
 use http::header::{CONTENT_LENGTH, HeaderMap};
 use http_body::Body;
 use standpipe_core::budget::{Budget, Permit};
@@ -31,20 +32,19 @@ const PEEK_TIME: Duration = Duration::from_secs(1);
 /// Reads all of a body of at most `limit` bytes. The permit holds what the bytes weigh. What is refused
 /// is refused at once; whoever made the body sees to it that its sender gets to read that.
 pub(crate) async fn read<B>(
-    headers: &HeaderMap,
-    body: B,
+    request: &mut Request<B>,
     limit: usize,
     budget: &Budget,
 ) -> Result<(Bytes, Permit), Unread>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
 {
-    if is_too_large(headers, limit) {
+    let declared = declared(request.headers());
+    if declared.is_some_and(|length| length > limit as u64) {
         return Err(Unread::TooLarge { limit });
     }
-    let declared = declared(headers);
     let mut permit = budget.take(0).ok_or(Unread::NoMemory)?;
-    let mut body = pin!(body);
+    let mut body = Pin::new(request.body_mut());
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let mut deadline = None;
@@ -58,7 +58,8 @@ where
                 let deadline = *deadline.get_or_insert(now + WHOLE);
                 let next = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
                 let until = deadline.min(now + SILENCE);
-                timeout_at(until, next).await.map_err(|_| Unread::Stalled)?
+                // Boxed, for it is rare: a connection has room for the largest future of all.
+                Box::pin(timeout_at(until, next)).await.map_err(|_| Unread::Stalled)?
             }
         };
         let frame = match frame {
@@ -97,16 +98,15 @@ pub(crate) fn is_too_large(headers: &HeaderMap, limit: usize) -> bool {
 
 /// The id of a request that is refused for its headers, if it is short and one can be read.
 pub(crate) async fn peek_id<B>(
-    headers: &HeaderMap,
-    body: B,
+    request: &mut Request<B>,
     settings: &GateSettings,
     budget: &Budget,
 ) -> Option<Id>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
 {
     let limit = settings.max_message_bytes.min(PEEK);
-    let reading = read(headers, body, limit, budget);
+    let reading = read(request, limit, budget);
     let (bytes, _permit) = timeout(PEEK_TIME, reading).await.ok()?.ok()?;
     match parse_body(&bytes) {
         Ok(Incoming::Single(Message::Request(request))) => Some(request.id),

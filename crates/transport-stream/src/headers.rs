@@ -3,11 +3,20 @@
 //! Owns the reading of header values. Must not know what follows from them. It exists so that the
 //! era is decided in one place, once.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
 use standpipe_core::id::SessionId;
 use standpipe_core::protocol::{Era, ProtocolVersion, header};
 
 use crate::refusal::{EventIdFault, Refusal};
+
+/// The session of a request, and of the answer that opens one.
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static(header::SESSION_ID);
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(header::PROTOCOL_VERSION);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static(header::LAST_EVENT_ID);
+
+/// The `Accept` of most clients.
+const BOTH: &[u8] = b"application/json, text/event-stream";
 
 /// The two media types of the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +48,7 @@ pub(crate) enum Claim {
 
 /// Decides the era of a request, as far as its headers go.
 pub(crate) fn claim(headers: &HeaderMap) -> Claim {
-    let text = match single(headers, header::PROTOCOL_VERSION) {
+    let text = match single(headers, PROTOCOL_VERSION) {
         Ok(None) => return Claim::Legacy(None),
         Ok(Some(text)) => text,
         Err(refusal) => return Claim::Unclear(refusal),
@@ -85,6 +94,16 @@ pub(crate) fn accepts(headers: &HeaderMap, media: Media) -> bool {
     best.1
 }
 
+fn accepts_both(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter();
+    if let (Some(only), None) = (values.next(), values.next())
+        && only.as_bytes() == BOTH
+    {
+        return true;
+    }
+    accepts(headers, Media::Json) && accepts(headers, Media::EventStream)
+}
+
 /// Whether the body is said to be JSON, whatever the parameters.
 pub(crate) fn carries_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
@@ -105,13 +124,13 @@ pub(crate) enum Named {
 
 /// Which session the request is of.
 pub(crate) fn session(headers: &HeaderMap) -> Result<Named, Refusal> {
-    let text = single(headers, header::SESSION_ID)?;
+    let text = single(headers, SESSION_ID)?;
     Ok(text.map_or(Named::Nothing, |text| text.parse().map_or(Named::Impossible, Named::Session)))
 }
 
 /// Where a stream is to be resumed.
 pub(crate) fn last_event(headers: &HeaderMap) -> Result<Option<EventId>, Refusal> {
-    match single(headers, header::LAST_EVENT_ID)? {
+    match single(headers, LAST_EVENT_ID)? {
         None | Some("") => Ok(None),
         Some(text) => {
             EventId::parse(text).map(Some).ok_or(Refusal::EventId(EventIdFault::Malformed))
@@ -164,9 +183,9 @@ impl std::fmt::Display for EventId {
 /// A header that may stand there once. Two readers could take different ones of several.
 pub(crate) fn single<'a>(
     headers: &'a HeaderMap,
-    name: &'static str,
+    name: HeaderName,
 ) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name).iter();
+    let mut values = headers.get_all(&name).iter();
     let Some(first) = values.next() else {
         return Ok(None);
     };
@@ -197,8 +216,8 @@ pub(crate) fn unreadable(headers: &HeaderMap) -> Option<Refusal> {
     if !carries_json(headers) {
         return Some(Refusal::ContentType);
     }
-    let both = [Media::Json, Media::EventStream].iter().all(|m| accepts(headers, *m));
-    (!both).then_some(Refusal::Accept("both application/json and text/event-stream"))
+    (!accepts_both(headers))
+        .then_some(Refusal::Accept("both application/json and text/event-stream"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ mod request;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use standpipe_core::budget::Permit;
 use standpipe_core::connection::Session;
@@ -44,27 +43,26 @@ pub(crate) async fn handle<B>(
     transport: &StreamTransport,
     route: &Route,
     claimed: Option<ProtocolVersion>,
-    request: Request<B>,
+    request: &mut Request<B>,
 ) -> Response<StreamBody>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let (head, body) = request.into_parts();
-    let method = head.method.clone();
-    let answer = match method {
-        Method::POST => post(transport, route, head, body).await,
-        Method::GET | Method::DELETE if claimed.is_none() && names_nothing(&head.headers) => {
+    let headers = request.headers();
+    let answer = match *request.method() {
+        Method::POST => post(transport, route, request).await,
+        Method::GET | Method::DELETE if claimed.is_none() && names_nothing(headers) => {
             // Of no era that has this method.
             Err(Refusal::Method { allow: "POST" }.into())
         }
-        Method::GET => get(transport, route, &head.headers),
-        Method::DELETE => delete(transport, route, &head.headers),
+        Method::GET => get(transport, route, headers),
+        Method::DELETE => delete(transport, route, headers),
         _ => Err(Refusal::Method { allow: METHODS }.into()),
     };
     answer.unwrap_or_else(|refused| {
         tracing::debug!(
             service = %route.gate.service(),
-            %method,
+            method = %request.method(),
             status = refused.refusal.status().as_u16(),
             reason = %refused.refusal,
             "request refused"
@@ -77,14 +75,13 @@ where
 async fn post<B>(
     transport: &StreamTransport,
     route: &Route,
-    head: Parts,
-    body: B,
+    http: &mut Request<B>,
 ) -> Result<Response<StreamBody>, Refused>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
 {
     let began = Instant::now();
-    let (incoming, permit) = match receive(transport, route, &head.headers, body).await {
+    let (incoming, permit) = match receive(transport, route, http).await {
         Ok(received) => received,
         Err(refused) => {
             count(route, &refused, began);
@@ -93,7 +90,7 @@ where
     };
     // What is rare is boxed: a connection has room for the largest future of all.
     if modern::is_modern(&incoming) {
-        let served = modern::serve(transport, route, &head.headers, incoming, permit, began);
+        let served = modern::serve(transport, route, http.headers(), incoming, permit, began);
         return Box::pin(served).await;
     }
     if let Incoming::Single(message) = &incoming {
@@ -103,16 +100,18 @@ where
         Incoming::Single(Message::Request(request)) => {
             let id = request.id.clone();
             let answer = if &*request.method == method::INITIALIZE {
-                let headers = &head.headers;
+                let headers = http.headers();
                 Box::pin(initialize::serve(transport, route, headers, request, permit)).await
             } else {
-                request::serve(transport, route, head, request, permit).await
+                request::serve(transport, route, http, request, permit, began).await
             };
             answer.map_err(|refusal| Refused { refusal, id: Some(id) })
         }
-        Incoming::Single(message) => accept(transport, route, &head.headers, message, permit).await,
+        Incoming::Single(message) => {
+            Box::pin(accept(transport, route, http.headers(), message, permit)).await
+        }
         Incoming::Batch(elements) => {
-            let served = batch::serve(transport, route, &head.headers, elements, permit);
+            let served = batch::serve(transport, route, http.headers(), elements, permit);
             Box::pin(served).await.inspect_err(|refused| count(route, refused, began))
         }
     }
@@ -122,19 +121,18 @@ where
 async fn receive<B>(
     transport: &StreamTransport,
     route: &Route,
-    headers: &HeaderMap,
-    body: B,
+    request: &mut Request<B>,
 ) -> Result<(Incoming, Permit), Refused>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
 {
     let limit = route.gate.settings().max_message_bytes;
-    if let Some(refusal) = headers::unreadable(headers) {
-        let peek = body::peek_id(headers, body, route.gate.settings(), transport.bodies());
+    if let Some(refusal) = headers::unreadable(request.headers()) {
+        let peek = body::peek_id(request, route.gate.settings(), transport.bodies());
         return Err(Refused { refusal, id: Box::pin(peek).await });
     }
     let (bytes, permit) =
-        body::read(headers, body, limit, transport.bodies()).await.map_err(Refusal::Body)?;
+        body::read(request, limit, transport.bodies()).await.map_err(Refusal::Body)?;
     let incoming = parse_body(&bytes).map_err(|mut rejected| Refused {
         id: rejected.id.take(),
         refusal: Refusal::Message(rejected),

@@ -16,6 +16,7 @@ mod legacy;
 mod listening;
 mod log;
 mod modern;
+mod patience;
 mod refusal;
 mod response;
 mod session;

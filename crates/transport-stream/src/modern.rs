@@ -54,19 +54,18 @@ pub(crate) fn is_modern(incoming: &Incoming) -> bool {
 pub(crate) async fn handle<B>(
     transport: &StreamTransport,
     route: &Route,
-    request: Request<B>,
+    request: &mut Request<B>,
 ) -> Response<StreamBody>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
 {
     if request.method() != Method::POST {
         return refuse(route, Refusal::Method { allow: METHODS }.into());
     }
     let began = Instant::now();
-    let (head, body) = request.into_parts();
-    let answer = match receive(transport, route, &head.headers, body).await {
+    let answer = match receive(transport, route, request).await {
         Ok((incoming, permit)) => {
-            serve(transport, route, &head.headers, incoming, permit, began).await
+            serve(transport, route, request.headers(), incoming, permit, began).await
         }
         Err(refused) => {
             count(route, &refused, began);
@@ -82,19 +81,19 @@ pub(crate) async fn unclear<B>(
     transport: &StreamTransport,
     route: &Route,
     refusal: Refusal,
-    request: Request<B>,
+    request: &mut Request<B>,
 ) -> Response<StreamBody>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
 {
     let began = Instant::now();
     let limit = route.gate.settings().max_message_bytes;
-    let (head, body) = request.into_parts();
-    let read = body::read(&head.headers, body, limit, transport.bodies()).await;
+    let read = body::read(request, limit, transport.bodies()).await;
     let parsed = read.map(|(bytes, permit)| (parse_body(&bytes), permit));
     let (id, answer) = match parsed {
         Ok((Ok(incoming), permit)) if is_modern(&incoming) => {
-            let answer = serve(transport, route, &head.headers, incoming, permit, began).await;
+            let headers = request.headers();
+            let answer = serve(transport, route, headers, incoming, permit, began).await;
             return answer.unwrap_or_else(|refused| refuse(route, refused));
         }
         Ok((Ok(Incoming::Single(Message::Request(request))), _)) => (Some(request.id), refusal),
@@ -122,7 +121,7 @@ pub(crate) async fn serve(
     let refused: Refused = match incoming {
         Incoming::Single(Message::Request(request)) => {
             let id = request.id.clone();
-            let served = request::serve(transport, route, headers, request, permit).await;
+            let served = request::serve(transport, route, headers, request, permit, began).await;
             // Counted where it was served.
             return served.map_err(|refusal| Refused { refusal, id: Some(id) });
         }
@@ -168,21 +167,20 @@ async fn notified(
 async fn receive<B>(
     transport: &StreamTransport,
     route: &Route,
-    headers: &HeaderMap,
-    body: B,
+    request: &mut Request<B>,
 ) -> Result<(Incoming, Permit), Refused>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
 {
     let settings = route.gate.settings();
     let limit = settings.max_message_bytes;
-    let too_large = body::is_too_large(headers, limit);
-    if let Some(refusal) = headers::unreadable(headers).filter(|_| !too_large) {
-        let id = body::peek_id(headers, body, settings, transport.bodies()).await;
+    let too_large = body::is_too_large(request.headers(), limit);
+    if let Some(refusal) = headers::unreadable(request.headers()).filter(|_| !too_large) {
+        let id = body::peek_id(request, settings, transport.bodies()).await;
         return Err(Refused { refusal, id });
     }
     let (bytes, permit) =
-        body::read(headers, body, limit, transport.bodies()).await.map_err(Refusal::Body)?;
+        body::read(request, limit, transport.bodies()).await.map_err(Refusal::Body)?;
     let incoming = parse_body(&bytes).map_err(|mut rejected| Refused {
         id: rejected.id.take(),
         refusal: Refusal::Message(rejected),

@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use standpipe_core::connection::Session;
 use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::message::{Id, RawJson, Rejected, error_object};
@@ -61,9 +61,9 @@ pub(crate) enum Refusal {
     #[error("{}", .0.explanation())]
     Message(Rejected),
     #[error("header `{0}` is given more than once, with different values")]
-    HeaderRepeated(&'static str),
+    HeaderRepeated(HeaderName),
     #[error("header `{0}` is not plain text")]
-    HeaderNotText(&'static str),
+    HeaderNotText(HeaderName),
     #[error(
         "`MCP-Protocol-Version` {0:?} is not a revision of the protocol; served are {list}",
         list = Served

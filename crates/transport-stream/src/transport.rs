@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::headers::{self, Claim};
 use crate::modern::{ParkedCalls, Tools};
+use crate::patience::Patience;
 use crate::response::StreamBody;
 use crate::sessions::Sessions;
 use crate::{legacy, modern};
@@ -62,6 +63,7 @@ pub struct StreamTransport {
     sessions: Sessions,
     parked: Arc<ParkedCalls>,
     tools: Tools,
+    patience: Patience,
 }
 
 impl StreamTransport {
@@ -85,14 +87,18 @@ impl StreamTransport {
             sessions: Sessions::default(),
             parked: Arc::default(),
             tools: Tools::default(),
+            patience: Patience::default(),
         }
     }
 
     /// Serves one request to a service's MCP endpoint. It always comes to an answer; when the
     /// future is dropped, because the client went away, a call that is under way goes on.
-    pub async fn handle<B>(&self, route: &Route, request: Request<B>) -> Response<StreamBody>
+    ///
+    /// The request is lent: handed down by value it would be part of every future on its way. What
+    /// is left of it afterwards is of no use.
+    pub async fn handle<B>(&self, route: &Route, request: &mut Request<B>) -> Response<StreamBody>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Unpin,
     {
         match headers::claim(request.headers()) {
             Claim::Legacy(version) => legacy::handle(self, route, version, request).await,
@@ -145,6 +151,11 @@ impl StreamTransport {
 
     pub(crate) fn tools(&self) -> &Tools {
         &self.tools
+    }
+
+    /// For how long answers are waited for before a stream is opened.
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     pub(crate) fn table(&self) -> &Sessions {

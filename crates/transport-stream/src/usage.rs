@@ -1,4 +1,4 @@
-//! Whether somebody uses a session, and since when nobody does.
+//! Whether somebody uses a session, and for how long nobody has.
 //!
 //! Owns the count of open streams, calls and requests of one session, and tells the service's side
 //! that somebody is there. Must not know what they are.
@@ -15,8 +15,9 @@ use tokio::time::Instant;
 pub(crate) struct Usage {
     users: AtomicUsize,
     began: Instant,
-    /// When the last user left, in milliseconds since `began`.
-    left: AtomicU64,
+    /// When somebody looked and found nobody, in milliseconds since `began`; 0 where nobody has looked
+    /// since the last user left. Users do not read the clock: there may be very many.
+    unused_since: AtomicU64,
 }
 
 /// One user of a session; it leaves when this is dropped.
@@ -31,7 +32,7 @@ impl Usage {
         Arc::new(Self {
             users: AtomicUsize::new(0),
             began: Instant::now(),
-            left: AtomicU64::new(0),
+            unused_since: AtomicU64::new(0),
         })
     }
 
@@ -42,23 +43,24 @@ impl Usage {
         InUse { usage: Arc::clone(self), session: Arc::clone(session) }
     }
 
-    /// For how long nobody has used it; `None` while somebody does.
+    /// For how long it is known that nobody uses it: since the first look, this one or one before,
+    /// that found nobody. `None` while somebody does.
     pub(crate) fn idle_for(&self, now: Instant) -> Option<Duration> {
         if self.users.load(Ordering::Acquire) > 0 {
             return None;
         }
-        let left = self.began + Duration::from_millis(self.left.load(Ordering::Acquire));
-        Some(now.saturating_duration_since(left))
+        let passed = now.saturating_duration_since(self.began).as_millis();
+        let now = u64::try_from(passed).unwrap_or(u64::MAX).max(1);
+        let noted = self.unused_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+        Some(Duration::from_millis(now.saturating_sub(noted.err().unwrap_or(now))))
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
         self.session.stream_closed();
-        let usage = &self.usage;
-        let now = u64::try_from(usage.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // Before the count: who finds it at zero also finds the time.
-        usage.left.store(now, Ordering::Release);
-        usage.users.fetch_sub(1, Ordering::AcqRel);
+        // Before the count: who finds that at zero begins to measure anew.
+        self.usage.unused_since.store(0, Ordering::Release);
+        self.usage.users.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -127,6 +127,11 @@ impl Gate {
         if let Some(inbox) = self.try_pass() {
             return Ok(inbox);
         }
+        // Boxed: every caller has room for this, and hardly one needs it.
+        Box::pin(self.wait()).await
+    }
+
+    async fn wait(&self) -> Result<Inbox, Fault> {
         let deadline = Instant::now() + self.0.settings.start_timeout;
         let mut state = self.0.state.clone();
         loop {

@@ -3,6 +3,7 @@
 //! Owns HTTP/1.1 on one socket. It must not know what requests mean. It exists to join four
 //! endings: the client's, the graceful one, the abrupt one, and that of a client that says nothing.
 
+mod joined;
 mod quiet;
 
 use std::convert::Infallible;
@@ -10,18 +11,28 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use joined::Joined;
 use quiet::Quiet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 /// Memory for one request's headers, in bytes; longer ones are answered 431.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// What may end a connection besides itself.
+enum Other {
+    /// No more requests are wanted.
+    Closing,
+    /// None has come for too long.
+    Quiet,
+}
 
 /// How a connection is served, as a function of its socket. `held` is dropped when it ends.
 pub(crate) fn serve<H, F, S, B>(
@@ -52,21 +63,32 @@ where
             let mut protocol = http1::Builder::new();
             // A timer of hyper's own would be set anew for every request.
             protocol.header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES);
-            let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+            let mut connection =
+                pin!(protocol.serve_connection(Joined(TokioIo::new(stream)), service));
+            // In a set of one, which looks at it when it has been woken: not for every request.
+            let mut others = FuturesUnordered::new();
+            others.push(async move {
+                tokio::select! {
+                    () = closing.cancelled() => Other::Closing,
+                    () = watched.for_too_long() => Other::Quiet,
+                }
+            });
             let ended = tokio::select! {
                 biased;
                 ended = connection.as_mut() => ended,
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = aborting.cancelled() => Ok(()),
+                Some(other) = others.next() => match other {
+                    Other::Closing => {
+                        connection.as_mut().graceful_shutdown();
+                        tokio::select! {
+                            ended = connection.as_mut() => ended,
+                            () = aborting.cancelled() => Ok(()),
+                        }
                     }
-                }
-                () = watched.for_too_long() => {
-                    tracing::debug!("connection ended: no request came");
-                    Ok(())
-                }
+                    Other::Quiet => {
+                        tracing::debug!("connection ended: no request came");
+                        Ok(())
+                    }
+                },
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, "connection ended");

@@ -118,15 +118,14 @@ impl ControlApi {
     }
 
     async fn checked(mut self, request: Request) -> Response<Body> {
-        let (parts, body) = request.into_parts();
         // No preflight is ever answered: no page of another origin has any business here.
-        if let Err(refused) = self.edge.admit(&parts) {
+        if let Err(refused) = self.edge.admit(&request) {
             return ControlError::Edge(refused).into_response();
         }
-        if self.token.as_ref().is_some_and(|token| !token.opens_for(&parts.headers)) {
+        if self.token.as_ref().is_some_and(|token| !token.opens_for(request.headers())) {
             return ControlError::Token.into_response();
         }
-        match self.router.call(Request::from_parts(parts, body)).await {
+        match self.router.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }

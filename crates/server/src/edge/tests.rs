@@ -16,12 +16,12 @@ fn public() -> Edge {
     }
 }
 
-fn request(headers: &[(&str, &str)]) -> Parts {
+fn request(headers: &[(&str, &str)]) -> Request<()> {
     let mut builder = Request::builder().uri("/mcp");
     for (name, value) in headers {
         builder = builder.header(*name, *value);
     }
-    builder.body(()).unwrap().into_parts().0
+    builder.body(()).unwrap()
 }
 
 fn status(edge: &Edge, headers: &[(&str, &str)]) -> u16 {
@@ -52,9 +52,8 @@ fn hosts() {
 
 #[test]
 fn a_host_in_the_request_line_is_checked_too() {
-    let request = |uri: &str, host: &str| {
-        Request::builder().uri(uri).header("host", host).body(()).unwrap().into_parts().0
-    };
+    let request =
+        |uri: &str, host: &str| Request::builder().uri(uri).header("host", host).body(()).unwrap();
     assert!(edge().admit(&request("http://localhost/mcp", "localhost")).is_ok());
     assert!(edge().admit(&request("http://evil.example/mcp", "localhost")).is_err());
     assert!(edge().admit(&request("http://localhost/mcp", "evil.example")).is_err());
@@ -62,9 +61,9 @@ fn a_host_in_the_request_line_is_checked_too() {
 
 #[test]
 fn http_1_0_may_leave_the_host_out() {
-    let mut parts = request(&[]);
-    parts.version = Version::HTTP_10;
-    assert!(edge().admit(&parts).is_ok());
+    let mut request = request(&[]);
+    *request.version_mut() = Version::HTTP_10;
+    assert!(edge().admit(&request).is_ok());
 }
 
 #[test]
@@ -116,14 +115,14 @@ fn messages_name_what_is_refused_and_the_way_out() {
 #[test]
 fn preflights_of_allowed_pages_are_answered() {
     let ask = |origin: &str| {
-        let mut parts = request(&[
+        let mut request = request(&[
             ("host", "mcp.example.com"),
             ("origin", origin),
             ("access-control-request-method", "POST"),
             ("access-control-request-headers", "mcp-session-id, x-anything"),
         ]);
-        parts.method = Method::OPTIONS;
-        parts
+        *request.method_mut() = Method::OPTIONS;
+        request
     };
     let page = ask("https://app.example");
     let admitted = public().admit(&page).unwrap();

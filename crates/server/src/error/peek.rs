@@ -24,9 +24,9 @@ const LONGEST_ID: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The JSON-RPC id in the body, if it is a request's and comes soon.
-pub async fn peek_id<B>(request: Request<B>) -> Option<Box<RawValue>>
+pub async fn peek_id<B>(request: &mut Request<B>) -> Option<Box<RawValue>>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     #[derive(Deserialize)]
@@ -37,7 +37,7 @@ where
     if request.body().size_hint().lower() > LONGEST as u64 {
         return None;
     }
-    let body = pin!(Limited::new(request.into_body(), LONGEST).collect());
+    let body = pin!(Limited::new(request.body_mut(), LONGEST).collect());
     let body = timeout(PATIENCE, body).await.ok()?.ok()?.to_bytes();
     let Envelope { id } = serde_json::from_slice(&body).ok()?;
     let text = id.get();

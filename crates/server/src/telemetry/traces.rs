@@ -128,23 +128,41 @@ impl Traces {
         self.tracer.clone()
     }
 
-    /// Serves a request as part of a trace, where it carries messages to a server. The trace lasts
-    /// until the response has been written, and until its call has been answered.
-    pub async fn follow<B, F>(
-        &self,
-        scene: Arc<Scene>,
-        request: Request<B>,
-        serve: impl FnOnce(Request<B>) -> F,
-    ) -> Response<ReplyBody>
-    where
-        F: Future<Output = Response<ReplyBody>>,
-    {
-        if request.method() != Method::POST {
-            return Trace::new(scene).scope(serve(request)).await;
-        }
-        let call = Call::begin(&self.tracer, Origin::of(&request), scene);
+    /// Makes a request part of a trace, where it carries messages to a server. The trace lasts until
+    /// the response has been written, and until its call has been answered.
+    pub fn follow<B>(&self, scene: Arc<Scene>, request: &Request<B>) -> Followed {
+        Followed(if request.method() == Method::POST {
+            Way::Traced(Call::begin(&self.tracer, Origin::of(request), scene))
+        } else {
+            Way::Named(scene)
+        })
+    }
+}
+
+/// A request on its way through the program.
+#[derive(Debug)]
+pub struct Followed(Way);
+
+#[derive(Debug)]
+enum Way {
+    /// As part of a trace.
+    Traced(Arc<Call>),
+    /// For log lines alone.
+    Named(Arc<Scene>),
+}
+
+impl Followed {
+    /// Serves the request as part of what it belongs to.
+    pub async fn through(
+        self,
+        serve: impl Future<Output = Response<ReplyBody>>,
+    ) -> Response<ReplyBody> {
+        let call = match self.0 {
+            Way::Traced(call) => call,
+            Way::Named(scene) => return Trace::new(scene).scope(serve).await,
+        };
         let trace = Trace::new(Arc::clone(&call) as Arc<dyn Record>);
-        let response = trace.scope(serve(request)).await;
+        let response = trace.scope(serve).await;
         call.responded(response.status());
         response.map(|body| ReplyBody::boxed(Traced::new(body, call)))
     }

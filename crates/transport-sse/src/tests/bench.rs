@@ -117,9 +117,9 @@ impl Bench {
 
     pub(super) async fn post(&self, uri: &str, body: &str) -> Said {
         let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
-        let request =
+        let mut request =
             Request::post(uri).header("content-type", "application/json").body(body).unwrap();
-        said(self.transport.message(&self.route, request).await).await.1
+        said(self.transport.message(&self.route, &mut request).await).await.1
     }
 
     /// The value of a series of the service.

@@ -52,8 +52,9 @@ impl Body for Pieces {
 }
 
 async fn post(bench: &Bench, uri: &str, body: Pieces) -> (Option<String>, Said) {
-    let request = Request::post(uri).header("content-type", "application/json").body(body).unwrap();
-    let (headers, said) = said(bench.transport.message(&bench.route, request).await).await;
+    let mut request =
+        Request::post(uri).header("content-type", "application/json").body(body).unwrap();
+    let (headers, said) = said(bench.transport.message(&bench.route, &mut request).await).await;
     let retry = headers.get("retry-after");
     (retry.map(|value| value.to_str().unwrap().to_owned()), said)
 }

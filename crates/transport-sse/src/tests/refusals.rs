@@ -33,8 +33,8 @@ async fn messages_are_posted_as_json() {
     let bench = Bench::new();
     let (_inbox, mut child) = bench.start();
     let (client, _session) = bench.initialized(&mut child).await;
-    let request = Request::get(&client.uri).body(Full::new(Bytes::new())).unwrap();
-    let (headers, refused) = said(bench.transport.message(&bench.route, request).await).await;
+    let mut request = Request::get(&client.uri).body(Full::new(Bytes::new())).unwrap();
+    let (headers, refused) = said(bench.transport.message(&bench.route, &mut request).await).await;
     assert_eq!(refused.status, 405);
     assert_eq!(headers["allow"], "POST");
 
@@ -43,8 +43,8 @@ async fn messages_are_posted_as_json() {
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
-        let request = request.body(Full::new(Bytes::from(LIST))).unwrap();
-        let (_, refused) = said(bench.transport.message(&bench.route, request).await).await;
+        let mut request = request.body(Full::new(Bytes::from(LIST))).unwrap();
+        let (_, refused) = said(bench.transport.message(&bench.route, &mut request).await).await;
         let message = "the `Content-Type` header must be `application/json`";
         assert_eq!(refused, Said::new(415, &error("1", -32012, message)));
     }
@@ -75,11 +75,11 @@ async fn the_session_must_be_named_known_and_of_this_service() {
         }
     }
     let (other, _keeper) = route(&bench.metrics, "other");
-    let request = Request::post(&client.uri)
+    let mut request = Request::post(&client.uri)
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(LIST)))
         .unwrap();
-    let (_, refused) = said(bench.transport.message(&other, request).await).await;
+    let (_, refused) = said(bench.transport.message(&other, &mut request).await).await;
     assert_eq!(refused, unknown);
     assert!(child.try_next().is_none());
 }

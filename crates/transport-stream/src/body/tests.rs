@@ -47,7 +47,7 @@ async fn read_pieces(
     limit: usize,
     budget: &Budget,
 ) -> Result<(Bytes, Permit), Unread> {
-    read(&HeaderMap::new(), Pieces::new(pieces), limit, budget).await
+    read(&mut Request::new(Pieces::new(pieces)), limit, budget).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,10 +89,10 @@ async fn a_refusal_waits_for_nothing() {
     let (budget, began) = (Budget::new(100), tokio::time::Instant::now());
     let never = Duration::from_hours(1);
     let now = Duration::ZERO;
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_LENGTH, "6".parse().unwrap());
+    let mut request = Request::new(Pieces::new(&[("abcdef", never)]));
+    request.headers_mut().insert(CONTENT_LENGTH, "6".parse().unwrap());
     let too_large = Some(Unread::TooLarge { limit: 5 });
-    let declared = read(&headers, Pieces::new(&[("abcdef", never)]), 5, &budget).await;
+    let declared = read(&mut request, 5, &budget).await;
     assert_eq!(declared.err(), too_large);
     let found = read_pieces(&[("abc", now), ("def", now), ("ghi", never)], 5, &budget).await;
     assert_eq!(found.err(), too_large);

@@ -11,6 +11,7 @@ use standpipe_core::fault::{Fault, FaultKind};
 use standpipe_core::message::{Id, Message, Rejected};
 use standpipe_core::protocol::ProtocolVersion;
 use standpipe_metrics::Wire;
+use tokio::time::Instant;
 
 use super::request::{Answers, Waiting, nothing};
 use super::{answer_question, is_initialize, session};
@@ -73,8 +74,8 @@ pub(super) async fn serve(
         return Ok(response::json(status, body));
     }
     let calls = Calls::new(&record, in_use, open);
-    let waiting = Waiting::new(record, calls, refused.clone());
-    Ok(match waiting.answers(transport.shutdown()).await {
+    let mut waiting = Waiting::new(record, calls, refused.clone());
+    Ok(match waiting.answers(transport).await {
         Answers::Stream(response) => response,
         Answers::Plain(answers) if answers.is_empty() && refused.is_empty() => nothing(),
         Answers::Plain(answers) => {
@@ -118,7 +119,7 @@ impl Taken<'_> {
         match message {
             Message::Request(request) => {
                 let id = request.id.clone();
-                let in_flight = self.route.metrics.in_flight(Wire::StreamLegacy);
+                let in_flight = self.route.metrics.in_flight(Wire::StreamLegacy, Instant::now());
                 let (reply, intake) = self.transport.outlet();
                 let sent = self.inbox.as_ref().map_err(Clone::clone).and_then(|inbox| {
                     let message = Message::Request(request);
@@ -163,7 +164,7 @@ impl Taken<'_> {
     }
 
     fn refuse(&mut self, id: Option<&Id>, refusal: Refusal) {
-        let in_flight = self.route.metrics.in_flight(Wire::StreamLegacy);
+        let in_flight = self.route.metrics.in_flight(Wire::StreamLegacy, Instant::now());
         in_flight.finish(refusal.outcome());
         self.refused.push(error_body(id, &refusal.error()));
         self.first.get_or_insert(refusal);

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use standpipe_core::budget::Permit;
 use standpipe_core::connection::{Delivery, Session, SessionProfile};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::message::{Message, Outcome, RawJson, Request};
-use standpipe_core::protocol::header;
 use standpipe_metrics::Wire;
+use tokio::time::Instant;
 
 use super::request::plain;
 use crate::headers::{self, Named};
@@ -28,14 +28,13 @@ pub(super) async fn serve(
     request: Request,
     permit: Permit,
 ) -> Result<Response<StreamBody>, Refusal> {
-    let in_flight = route.metrics.in_flight(Wire::StreamLegacy);
+    let in_flight = route.metrics.in_flight(Wire::StreamLegacy, Instant::now());
     match open(transport, route, headers, request, permit).await {
         Ok((answer, id)) => {
             in_flight.finish(response::outcome(&answer));
             let mut response = plain(answer);
             if let Some(id) = id {
-                let name = HeaderName::from_static(header::SESSION_ID);
-                response.headers_mut().insert(name, id);
+                response.headers_mut().insert(headers::SESSION_ID, id);
             }
             Ok(response)
         }

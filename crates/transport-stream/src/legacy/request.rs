@@ -2,22 +2,21 @@
 //!
 //! Owns the choice between plain JSON and an event stream. Must not know what is asked.
 
-use std::future::poll_fn;
+use std::mem::take;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use smallvec::{SmallVec, smallvec};
 use standpipe_core::budget::Permit;
-use standpipe_core::connection::{Delivery, Intake};
+use standpipe_core::connection::{Delivery, Intake, Lagged};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::message::{Message, Request};
 use standpipe_metrics::Wire;
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use super::{is_primed, session};
 use crate::call::{Calls, OpenCall};
@@ -32,18 +31,18 @@ use crate::usage::InUse;
 /// resumed when it breaks.
 const PLAIN_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves one request.
-pub(super) async fn serve(
+/// Serves one request, which began to arrive when it `began`.
+pub(super) async fn serve<B>(
     transport: &StreamTransport,
     route: &Route,
-    head: Parts,
+    http: &mut http::Request<B>,
     request: Request,
     permit: Permit,
+    began: Instant,
 ) -> Result<Response<StreamBody>, Refusal> {
-    let in_flight = route.metrics.in_flight(Wire::StreamLegacy);
+    let in_flight = route.metrics.in_flight(Wire::StreamLegacy, began);
     let id = request.id.clone();
-    let sent = send(transport, route, head, request, permit).await;
-    let (record, in_use, intake) = match sent {
+    let (record, in_use, intake) = match send(transport, route, http, request, permit).await {
         Ok(sent) => sent,
         Err(refusal) => {
             in_flight.finish(refusal.outcome());
@@ -52,8 +51,8 @@ pub(super) async fn serve(
     };
     let call = OpenCall { id, intake, in_flight };
     let calls = Calls::new(&record, in_use, smallvec![call]);
-    let answers = Waiting::new(record, calls, Vec::new()).answers(transport.shutdown());
-    Ok(match answers.await {
+    let mut waiting = Waiting::new(record, calls, Vec::new());
+    Ok(match waiting.answers(transport).await {
         Answers::Stream(response) => response,
         Answers::Plain(answers) => match answers.into_iter().next() {
             Some(answer) => plain(answer),
@@ -63,16 +62,16 @@ pub(super) async fn serve(
     })
 }
 
-async fn send(
+async fn send<B>(
     transport: &StreamTransport,
     route: &Route,
-    head: Parts,
+    http: &mut http::Request<B>,
     request: Request,
     permit: Permit,
 ) -> Result<(Arc<Record>, InUse, Intake), Refusal> {
-    let (record, in_use) = session(transport, route, &head.headers)?;
-    // It holds pieces of the connection's buffer, which can be used again without them.
-    drop(head);
+    let (record, in_use) = session(transport, route, http.headers())?;
+    // They hold pieces of the connection's buffer, which can be used again without them.
+    drop((take(http.headers_mut()), take(http.uri_mut())));
     if transport.shutdown().is_cancelled() {
         return Err(Refusal::Fault(route.gate.fault(FaultKind::Draining)));
     }
@@ -127,29 +126,35 @@ impl Waiting {
     }
 
     /// Waits for the answers, or for the reason to open a stream.
-    pub(super) async fn answers(mut self, shutdown: &CancellationToken) -> Answers {
-        let deadline = Instant::now() + PLAIN_WITHIN;
+    pub(super) async fn answers(&mut self, transport: &StreamTransport) -> Answers {
+        let _in_time = transport.patience().within(PLAIN_WITHIN, |cx| self.poll_answered(cx)).await;
+        let answered = take(&mut self.answered);
+        let Some(calls) = self.calls.take() else {
+            return Answers::Plain(answered);
+        };
+        let stream = self.record.add(calls);
+        stream.begin_with(take(&mut self.refused), answered);
+        let primed = is_primed(&self.record);
+        let body = EventBody::begin(&self.record, stream, primed, transport.shutdown());
+        Answers::Stream(response::event_stream(StreamBody::events(body)))
+    }
+
+    /// Ready when all were answered, or when something else has come.
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(calls) = &mut self.calls {
-            match timeout_at(deadline, poll_fn(|cx| calls.poll_next(cx))).await {
-                Ok(Ok(None)) => self.calls = None,
-                Ok(Ok(Some(delivery))) => {
+            match ready!(calls.poll_next(cx)) {
+                Ok(None) => self.calls = None,
+                Ok(Some(delivery)) => {
                     let last = delivery.last;
                     self.answered.push(delivery);
                     if !last {
                         break;
                     }
                 }
-                Ok(Err(_)) | Err(_) => break,
+                Err(Lagged) => break,
             }
         }
-        let answered = std::mem::take(&mut self.answered);
-        let Some(calls) = self.calls.take() else {
-            return Answers::Plain(answered);
-        };
-        let stream = self.record.add(calls);
-        stream.begin_with(std::mem::take(&mut self.refused), answered);
-        let body = EventBody::begin(&self.record, stream, is_primed(&self.record), shutdown);
-        Answers::Stream(response::event_stream(StreamBody::events(body)))
+        Poll::Ready(())
     }
 }
 

@@ -3,7 +3,6 @@
 //! Owns the choice between plain JSON and an event stream, and between a call of its own and one
 //! that is carried on. Must not know what is asked.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use standpipe_core::message::{Message, Params, RawJson, Request};
 use standpipe_core::protocol::method;
 use standpipe_core::trace;
 use standpipe_metrics::{InFlight, Wire};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::answer::plain;
 use super::call::{Call, Facts};
@@ -35,7 +34,7 @@ const PLAIN_WITHIN: Duration = Duration::from_secs(1);
 /// has a status of its own: an event stream has none but 200.
 const LOOKED_UP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Serves one request.
+/// Serves one request, which began to arrive when it `began`.
 ///
 /// # Errors
 /// When it is not passed on.
@@ -45,8 +44,9 @@ pub(super) async fn serve(
     headers: &HeaderMap,
     request: Request,
     permit: Permit,
+    began: Instant,
 ) -> Result<Response<StreamBody>, Refusal> {
-    let in_flight = route.metrics.in_flight(Wire::StreamModern);
+    let in_flight = route.metrics.in_flight(Wire::StreamModern, began);
     let works =
         method::may_ask(&request.method) || &*request.method == method::SUBSCRIPTIONS_LISTEN;
     let plain_within = if works { PLAIN_WITHIN } else { LOOKED_UP_WITHIN };
@@ -76,11 +76,10 @@ async fn answer(
     mut call: Call,
     plain_within: Duration,
 ) -> Response<StreamBody> {
-    let first = timeout(plain_within, poll_fn(|cx| call.poll_next(cx))).await;
-    let first = match first {
-        Ok(Some(delivery)) if delivery.last => return plain(delivery),
-        Ok(first) => first,
-        Err(_) => None,
+    let first = transport.patience().within(plain_within, |cx| call.poll_next(cx)).await;
+    let first = match first.flatten() {
+        Some(delivery) if delivery.last => return plain(delivery),
+        first => first,
     };
     let body = ModernBody::new(call, first, transport.shutdown());
     response::event_stream(StreamBody::modern(body))

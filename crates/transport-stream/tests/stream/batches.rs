@@ -17,7 +17,7 @@ async fn a_batch_is_taken_apart_and_its_answers_put_together() {
         initialize("2025-03-26")
     );
     let (response, ()) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(&session), &body)), async {
+        tokio::join!(handled(&world.transport, &world.route, post(Some(&session), &body)), async {
             let ping = world.child.asked().await;
             let list = world.child.asked().await;
             assert_eq!((&*ping.method, &*list.method), ("ping", "tools/list"));
@@ -50,7 +50,7 @@ async fn a_slow_batch_is_one_stream() {
     let body =
         format!(r#"[{PING},{{"jsonrpc":"2.0","id":2,"method":"tools/call"}},{{"id":null}}]"#);
     let (response, (ping, tool)) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(&session), &body)), async {
+        tokio::join!(handled(&world.transport, &world.route, post(Some(&session), &body)), async {
             (world.child.asked().await, world.child.asked().await)
         });
     let mut events = Events::of(response);
@@ -83,7 +83,7 @@ async fn one_cancelled_call_does_not_end_the_others() {
     let session = world.open("2025-03-26").await;
     let body = format!(r#"[{PING},{{"jsonrpc":"2.0","id":2,"method":"tools/call"}}]"#);
     let (response, ()) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(&session), &body)), async {
+        tokio::join!(handled(&world.transport, &world.route, post(Some(&session), &body)), async {
             let ping = world.child.asked().await;
             let tool = world.child.asked().await;
             tool.reply.end();

@@ -193,7 +193,7 @@ async fn a_session_is_good_for_its_service_alone() {
     let metrics = Metrics::new("test");
     let (other, _keeper, _child) = service("other", &metrics);
     for request in [post(Some(&session), &call(1)), get(&session, None), delete(&session)] {
-        let seen = seen(world.transport.handle(&other, request).await).await;
+        let seen = seen(handled(&world.transport, &other, request).await).await;
         assert_eq!(seen.status, 404);
     }
     assert_eq!(world.seen(delete(&session)).await.status, 204);

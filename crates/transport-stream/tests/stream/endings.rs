@@ -13,10 +13,12 @@ const CANCELLED: &str = r#"standpipe_requests_total{era="legacy",outcome="cancel
 async fn a_cancelled_call_has_no_answer() {
     let mut world = World::new();
     let session = world.open("2025-11-25").await;
-    let (response, ()) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(&session), &call(1))), async {
+    let (response, ()) = tokio::join!(
+        handled(&world.transport, &world.route, post(Some(&session), &call(1))),
+        async {
             world.child.asked().await.reply.end();
-        });
+        }
+    );
     let seen = seen(response).await;
     assert_eq!((seen.status, &*seen.body), (200, ""));
     assert_eq!(seen.header("content-type"), "text/event-stream");
@@ -35,10 +37,12 @@ async fn a_cancelled_call_has_no_answer() {
 async fn a_call_that_is_dropped_is_answered_all_the_same() {
     let mut world = World::new();
     let session = world.open("2025-11-25").await;
-    let (response, ()) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(&session), &call(1))), async {
+    let (response, ()) = tokio::join!(
+        handled(&world.transport, &world.route, post(Some(&session), &call(1))),
+        async {
             drop(world.child.asked().await);
-        });
+        }
+    );
     assert_eq!(seen(response).await.summary(), "502 -32000 1");
     let (asked, mut events) = world.stream(&session, 2).await;
     events.next().await;
@@ -110,7 +114,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let (head, _) = post(Some(&session), "").into_parts();
     let before = Instant::now();
     let response =
-        world.transport.handle(&world.route, http::Request::from_parts(head, Never)).await;
+        handled(&world.transport, &world.route, http::Request::from_parts(head, Never)).await;
     assert_eq!(seen(response).await.status, 408);
     assert_eq!(before.elapsed(), Duration::from_secs(30));
 }

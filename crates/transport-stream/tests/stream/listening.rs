@@ -9,13 +9,15 @@ use tokio::time::sleep;
 use crate::support::*;
 
 async fn inner(world: &mut World, session: &str) -> Arc<Session> {
-    let (response, inner) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(session), &call(1))), async {
+    let (response, inner) = tokio::join!(
+        handled(&world.transport, &world.route, post(Some(session), &call(1))),
+        async {
             let asked = world.child.asked().await;
             let inner = asked.session.clone();
             asked.answer("{}");
             inner
-        });
+        }
+    );
     assert_eq!(response.status(), 200);
     inner
 }

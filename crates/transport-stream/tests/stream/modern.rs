@@ -6,7 +6,7 @@ use http_body_util::Full;
 use standpipe_core::message::RawJson;
 use standpipe_transport_stream::StreamBody;
 
-use crate::support::{Asked, BOTH, World, request};
+use crate::support::{Asked, BOTH, World, handled, request};
 
 pub(crate) const VERSION: &str = "2026-07-28";
 pub(crate) const ALL: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
@@ -135,7 +135,7 @@ impl World {
     pub(crate) fn spawn(&self, post: &Post) -> Pending {
         let (transport, route) = (self.transport.clone(), self.route.clone());
         let request = post.request();
-        Pending(tokio::spawn(async move { transport.handle(&route, request).await }))
+        Pending(tokio::spawn(async move { handled(&transport, &route, request).await }))
     }
 }
 

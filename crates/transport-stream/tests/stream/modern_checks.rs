@@ -203,7 +203,7 @@ async fn the_body_alone_makes_a_request_modern() {
         .header("mcp-protocol-version", "2025-11-25")
         .header("mcp-session-id", &session);
     let (response, asked) = tokio::join!(
-        world.transport.handle(&world.route, legacy.carrying(&call(3))),
+        handled(&world.transport, &world.route, legacy.carrying(&call(3))),
         world.child.asked()
     );
     asked.answer("{}");
@@ -236,7 +236,7 @@ async fn what_reaches_the_child_is_what_the_client_wrote() {
         let (transport, route) = (world.transport.clone(), world.route.clone());
         let request = post.request();
         let response =
-            tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+            tokio::spawn(async move { seen(handled(&transport, &route, request).await).await });
         let asked = world.child.asked_but_for_checks(&post).await;
         let sent = format!(r#""params":{}}}"#, asked.params.clone().unwrap());
         assert!(post.body().ends_with(&sent), "{} {sent}", post.body());

@@ -208,7 +208,7 @@ async fn retries_that_are_refused_leave_the_call_as_it_is() {
     let metrics = standpipe_metrics::Metrics::new("test");
     let (other, _keeper, mut others_child) = service("other", &metrics);
     let foreign = again(&post, state, &right).request();
-    let from_other = seen(world.transport.handle(&other, foreign).await).await;
+    let from_other = seen(handled(&world.transport, &other, foreign).await).await;
     assert_eq!(from_other.summary(), "400 -32602 8", "{}", from_other.body);
     assert!(from_other.body.contains("is unknown"), "{}", from_other.body);
     while let Some(input) = others_child.0.try_next() {

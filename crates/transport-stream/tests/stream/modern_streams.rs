@@ -101,7 +101,7 @@ async fn a_slow_answer_is_kept_alive_on_a_stream() {
     let began = Instant::now();
     let (pending, asked) = world.begin(&Post::call()).await;
     let response = pending.response().await;
-    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    assert_took(began, Duration::from_secs(1));
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut events = Events::of(response);
     for _ in 0..3 {
@@ -125,7 +125,7 @@ async fn what_does_no_work_keeps_its_status_when_it_is_slow() {
     let began = Instant::now();
     let (pending, _asked) = world.begin(&Post::new("x/unknown", "")).await;
     assert_eq!(pending.response().await.headers()["content-type"], "text/event-stream");
-    assert_eq!(began.elapsed(), Duration::from_secs(10));
+    assert_took(began, Duration::from_secs(10));
 }
 
 #[tokio::test(start_paused = true)]

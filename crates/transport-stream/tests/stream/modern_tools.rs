@@ -27,7 +27,7 @@ impl World {
         let one = || {
             let (transport, route) = (self.transport.clone(), self.route.clone());
             let request = call().request();
-            tokio::spawn(async move { seen(transport.handle(&route, request).await).await })
+            tokio::spawn(async move { seen(handled(&transport, &route, request).await).await })
         };
         (0..count).map(|_| one()).collect()
     }
@@ -37,7 +37,7 @@ impl World {
         let (transport, route) = (self.transport.clone(), self.route.clone());
         let request = post.request();
         let response =
-            tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+            tokio::spawn(async move { seen(handled(&transport, &route, request).await).await });
         for page in tools {
             let asked = self.child.asked().await;
             assert_eq!(asked.method, "tools/list");
@@ -95,7 +95,8 @@ async fn every_page_is_read() {
     let first = r#"{"tools":[{"name":"a"}],"nextCursor":"two"}"#;
     let (transport, route) = (world.transport.clone(), world.route.clone());
     let request = call().request();
-    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    let response =
+        tokio::spawn(async move { seen(handled(&transport, &route, request).await).await });
     let asked = world.child.asked().await;
     assert!(!asked.params.as_ref().unwrap().contains("cursor"));
     assert!(asked.params.as_ref().unwrap().contains("io.modelcontextprotocol/protocolVersion"));
@@ -125,7 +126,8 @@ async fn tools_that_cannot_be_learnt() {
     // A server without tools says so, once.
     let (transport, route) = (world.transport.clone(), world.route.clone());
     let request = call().request();
-    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    let response =
+        tokio::spawn(async move { seen(handled(&transport, &route, request).await).await });
     world.child.asked().await.fail(r#"{"code":-32601,"message":"no tools"}"#);
     assert_eq!(world.child.serve_until(response).await.status, 200);
     assert_eq!(world.learning(&call(), &[]).await.status, 200);
@@ -134,7 +136,8 @@ async fn tools_that_cannot_be_learnt() {
     world.route.gate.learnt().tools_changed();
     let (transport, route) = (world.transport.clone(), world.route.clone());
     let request = call().request();
-    let response = tokio::spawn(async move { seen(transport.handle(&route, request).await).await });
+    let response =
+        tokio::spawn(async move { seen(handled(&transport, &route, request).await).await });
     let asked = world.child.asked().await;
     let fault = world.route.gate.fault(FaultKind::Overloaded);
     let answer = Message::Response(fault.answer(asked.id.clone()));

@@ -12,13 +12,15 @@ async fn a_question_comes_on_the_stream_of_its_call_and_its_answer_goes_to_who_a
     let before = tokio::time::Instant::now();
     let question =
         r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"?"}}"#;
-    let (response, asked) =
-        tokio::join!(world.transport.handle(&world.route, post(Some(&session), &call(5))), async {
+    let (response, asked) = tokio::join!(
+        handled(&world.transport, &world.route, post(Some(&session), &call(5))),
+        async {
             let asked = world.child.asked().await;
             assert_eq!(asked.session.note_question(world.route.gate.try_pass().unwrap()), 1);
             asked.notify(question);
             asked
-        });
+        }
+    );
     let mut events = Events::of(response);
     assert_eq!(events.next().await.as_deref(), Some(&*priming("0/0")));
     assert_eq!(events.next().await.as_deref(), Some(&*event("0/1", question)));

@@ -18,7 +18,7 @@ async fn initialize_opens_a_session() {
     let mut world = World::new();
     let body = initialize("2025-06-18");
     let (response, session) =
-        tokio::join!(world.transport.handle(&world.route, post(None, &body)), async {
+        tokio::join!(handled(&world.transport, &world.route, post(None, &body)), async {
             let asked = world.child.asked().await;
             assert_eq!(asked.method, "initialize");
             assert!(asked.params.as_ref().unwrap().contains("clientInfo"));
@@ -51,7 +51,7 @@ async fn an_initialize_that_fails_opens_none() {
     ] {
         let body = initialize("2025-11-25");
         let (response, session) =
-            tokio::join!(world.transport.handle(&world.route, post(None, &body)), async {
+            tokio::join!(handled(&world.transport, &world.route, post(None, &body)), async {
                 let asked = world.child.asked().await;
                 let fault = fault.map(|kind| world.route.gate.fault(kind));
                 let answer = fault.as_ref().map_or_else(
@@ -78,7 +78,7 @@ async fn a_cold_service_is_waited_for_and_a_refusing_one_is_not() {
     world.keeper.set(GateState::Closed);
     let body = initialize("2025-11-25");
     let (response, ()) =
-        tokio::join!(world.transport.handle(&world.route, post(None, &body)), async {
+        tokio::join!(handled(&world.transport, &world.route, post(None, &body)), async {
             world.keeper.demand().await;
             sleep(Duration::from_secs(20)).await;
             world.keeper.set(GateState::Open(inbox));
@@ -109,7 +109,7 @@ async fn a_client_that_leaves_before_it_knows_its_session_leaves_none() {
     let mut world = World::new();
     let body = initialize("2025-11-25");
     let session = tokio::select! {
-        _ = world.transport.handle(&world.route, post(None, &body)) => unreachable!(),
+        _ = handled(&world.transport, &world.route, post(None, &body)) => unreachable!(),
         asked = world.child.asked() => asked.session,
     };
     assert!(session.is_over());

@@ -24,7 +24,7 @@ async fn listen(world: &World) -> SocketAddr {
             let (transport, route) = (transport.clone(), route.clone());
             let service = service_fn(move |request| {
                 let (transport, route) = (transport.clone(), route.clone());
-                async move { Ok::<_, Infallible>(transport.handle(&route, request).await) }
+                async move { Ok::<_, Infallible>(handled(&transport, &route, request).await) }
             });
             tokio::spawn(
                 hyper::server::conn::http1::Builder::new()

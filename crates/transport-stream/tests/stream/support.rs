@@ -16,7 +16,7 @@ use standpipe_core::message::{Id, Message, RawJson, parse};
 use standpipe_core::service::ServiceId;
 use standpipe_metrics::Metrics;
 use standpipe_transport_stream::{Route, StreamBody, StreamSettings, StreamTransport};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything that should happen.
@@ -50,6 +50,24 @@ pub(crate) struct Asked {
     _slot: Option<Slot>,
 }
 
+/// Answers are waited for by a clock whose step is a tenth of a second.
+pub(crate) fn assert_took(began: Instant, expected: Duration) {
+    let took = began.elapsed();
+    assert!((expected..=expected + Duration::from_millis(100)).contains(&took), "{took:?}");
+}
+
+/// Has a request served, as a server would.
+pub(crate) async fn handled<B>(
+    transport: &StreamTransport,
+    route: &Route,
+    mut request: Request<B>,
+) -> Response<StreamBody>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    transport.handle(route, &mut request).await
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::with(StreamSettings::default())
@@ -74,7 +92,7 @@ impl World {
     pub(crate) async fn open(&mut self, version: &str) -> String {
         let body = initialize(version);
         let (response, ()) =
-            tokio::join!(self.transport.handle(&self.route, post(None, &body)), async {
+            tokio::join!(handled(&self.transport, &self.route, post(None, &body)), async {
                 let asked = self.child.asked().await;
                 let result =
                     format!(r#"{{"protocolVersion":"{}"}}"#, asked.session.profile().version);
@@ -85,7 +103,7 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<StreamBody> {
-        timeout(PATIENCE, self.transport.handle(&self.route, request)).await.expect("an answer")
+        timeout(PATIENCE, handled(&self.transport, &self.route, request)).await.expect("an answer")
     }
 
     pub(crate) async fn seen(&self, request: Request<Full<Bytes>>) -> Seen {
@@ -95,7 +113,7 @@ impl World {
     /// Sends a request; the child sees it, and the answer takes longer than a plain one may.
     pub(crate) async fn stream(&mut self, session: &str, id: u32) -> (Asked, Events) {
         let (response, asked) = tokio::join!(
-            self.transport.handle(&self.route, post(Some(session), &call(id))),
+            handled(&self.transport, &self.route, post(Some(session), &call(id))),
             self.child.asked()
         );
         assert_eq!(response.headers()["content-type"], "text/event-stream");
