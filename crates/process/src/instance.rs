@@ -5,19 +5,24 @@
 //! its children, so that the way to it stays the same across a restart, and it never waits for a
 //! client. It must not know when a child is started, stopped or given up; the supervisor tells it.
 
+mod alarm;
 mod pipes;
 mod tallies;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use alarm::Alarm;
 use standpipe_core::connection::{Deliveries, Inbox, Input, Session};
 use standpipe_core::fault::FaultKind;
 use standpipe_core::mux::{HandshakeError, Mux, Note, Verdict};
 use standpipe_metrics::ServiceMetrics;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::yield_now;
+use tokio::time::Instant;
 
 #[cfg(test)]
 pub(crate) use pipes::Inlet;
@@ -173,61 +178,85 @@ pub(crate) fn control_channel() -> (mpsc::Sender<Control>, mpsc::Receiver<Contro
     mpsc::channel(CONTROL_QUEUE)
 }
 
+/// How a turn of an instance ended.
 enum Turn {
-    Order(Option<Control>),
-    Input(Option<Input>),
-    Pipes,
-    Time,
+    /// There is more to do at once.
+    More,
+    /// The supervisor has let go of the instance.
+    Over,
 }
 
 impl InstanceTask {
     /// Runs until the supervisor lets go of the instance.
     pub(crate) async fn run(mut self) {
-        loop {
-            match self.turn().await {
-                Turn::Order(None) => break,
-                Turn::Order(Some(order)) => self.order(order),
-                Turn::Input(None) | Turn::Pipes | Turn::Time => {}
-                Turn::Input(Some(input)) => self.inputs(input),
-            }
-            self.settle();
-            if self.child.as_ref().is_some_and(|child| child.pipes.has_more()) {
-                // A child that never stops writing must not keep the thread from everybody else.
-                tokio::task::yield_now().await;
-            }
+        let mut alarm = Alarm::new();
+        while let Turn::More = poll_fn(|cx| self.poll_turn(&mut alarm, cx)).await {
+            // A child that never stops writing must not keep the thread from everybody else.
+            yield_now().await;
         }
         self.mux.child_ended(FaultKind::Draining);
         while let Some(input) = self.deliveries.try_next() {
             tallies::too_late(&self.metrics, input);
         }
-        self.settle();
+        self.settle(Instant::now());
     }
 
-    /// One thing that happens. Every branch is cancel safe: channels lose nothing, a read or write
-    /// that is not taken has not happened, and sleeping has no effect.
-    async fn turn(&mut self) -> Turn {
-        let tick = self.mux.next_tick();
-        let last_words = self.child.as_ref().and_then(|child| Some(child.ending.as_ref()?.until));
-        let wake = tick.into_iter().chain(last_words).min();
-        let mux = &mut self.mux;
-        let child = self.child.as_mut();
-        tokio::select! {
-            order = self.control.recv() => Turn::Order(order),
-            input = self.deliveries.next() => Turn::Input(input),
-            () = pipes::turn(child, mux, &self.metrics) => Turn::Pipes,
-            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Turn::Time,
-        }
-    }
-
-    fn inputs(&mut self, first: Input) {
+    /// All that can be done now, within bounds: what clients send is written in the same turn in which
+    /// it is taken in. Nothing is lost with the future that polls this: what was read, written or
+    /// received has been accounted for when it returns.
+    fn poll_turn(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<Turn> {
         let now = Instant::now();
-        self.input(first, now);
-        for _ in 1..INPUTS_AT_ONCE {
-            let Some(input) = self.deliveries.try_next() else {
-                break;
-            };
-            self.input(input, now);
+        // Before the orders: who is to be stopped for want of use may have just come into it.
+        let mut more = self.poll_inputs(now, cx);
+        match self.poll_orders(cx) {
+            Some(ordered) => more |= ordered,
+            None => return Poll::Ready(Turn::Over),
         }
+        // The child has something to do while its answers are read.
+        self.poll_write(cx);
+        if let Some(child) = &mut self.child {
+            more |= child.pipes.poll_read(&mut self.mux, &self.metrics, now, cx);
+        }
+        self.settle(now);
+        if !self.mux.outgoing().is_empty() {
+            self.poll_write(cx);
+            self.settle(now);
+        }
+        more |= alarm.poll(self.next_alarm(), cx).is_ready();
+        if more { Poll::Ready(Turn::More) } else { Poll::Pending }
+    }
+
+    /// Takes in what clients send. Whether there may be more.
+    fn poll_inputs(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+        for _ in 0..INPUTS_AT_ONCE {
+            match self.deliveries.poll_next(cx) {
+                Poll::Ready(Some(input)) => self.input(input, now),
+                Poll::Ready(None) | Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    /// Carries out what the supervisor orders. Whether there may be more; `None` when it has let go.
+    fn poll_orders(&mut self, cx: &mut Context<'_>) -> Option<bool> {
+        for _ in 0..CONTROL_QUEUE {
+            match self.control.poll_recv(cx) {
+                Poll::Ready(order) => self.order(order?),
+                Poll::Pending => return Some(false),
+            }
+        }
+        Some(true)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        if let Some(child) = &mut self.child {
+            child.pipes.poll_write(&mut self.mux, cx);
+        }
+    }
+
+    fn next_alarm(&self) -> Option<Instant> {
+        let last_words = self.child.as_ref().and_then(|child| Some(child.ending.as_ref()?.until));
+        self.mux.next_tick().into_iter().chain(last_words).min()
     }
 
     fn input(&mut self, input: Input, now: Instant) {
@@ -291,11 +320,11 @@ impl InstanceTask {
         }
     }
 
-    /// After every turn: what is due by time, what the mux has to say, and whether the child's last
-    /// words have been heard.
-    fn settle(&mut self) {
-        self.mux.tick(Instant::now());
-        if self.last_words_heard()
+    /// What follows from a turn: what is due by time, what the mux has to say, and whether the child's
+    /// last words have been heard.
+    fn settle(&mut self, now: Instant) {
+        self.mux.tick(now);
+        if self.last_words_heard(now)
             && let Some(Child { ending: Some(ending), .. }) = self.child.take()
         {
             self.mux.child_ended(ending.why);
@@ -307,7 +336,7 @@ impl InstanceTask {
         self.publish();
     }
 
-    fn last_words_heard(&mut self) -> bool {
+    fn last_words_heard(&mut self, now: Instant) -> bool {
         let Some(child) = &mut self.child else {
             return false;
         };
@@ -317,7 +346,7 @@ impl InstanceTask {
         let Some(ending) = &child.ending else {
             return false;
         };
-        child.pipes.stdout_closed() || ending.until <= Instant::now()
+        child.pipes.stdout_closed() || ending.until <= now
     }
 
     fn noted(&mut self, note: Note) {
@@ -356,8 +385,8 @@ impl InstanceTask {
         activity.sessions.store(self.mux.sessions(), Ordering::Relaxed);
         // Rounded up, so that nothing seems to have happened before it did, nor not at all.
         let millis = |at: Instant| {
-            let since = at.saturating_duration_since(self.made).as_nanos().div_ceil(1_000_000);
-            u64::try_from(since).unwrap_or(u64::MAX)
+            let since = at.saturating_duration_since(self.made);
+            since.as_secs() * 1000 + u64::from(since.subsec_nanos().div_ceil(1_000_000))
         };
         activity.last_used.store(millis(self.mux.last_used()), Ordering::Relaxed);
         // A new child has not been heard yet.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
@@ -276,6 +277,11 @@ impl Inbox {
 }
 
 impl Deliveries {
+    /// The next input; `None` when nobody can send any more.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Input>> {
+        self.receiver.poll_recv(cx)
+    }
+
     /// The next input; `None` when nobody can send any more. Cancel safe.
     pub async fn next(&mut self) -> Option<Input> {
         self.receiver.recv().await

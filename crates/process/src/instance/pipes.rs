@@ -5,7 +5,6 @@
 //! means.
 
 use std::collections::VecDeque;
-use std::future::{pending, poll_fn};
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::ChildStdin;
 use tokio::time::Instant;
 
-use super::Child;
 use crate::codec::{Line, LineCodec};
 
 /// What a child writes.
@@ -54,8 +52,6 @@ pub(crate) struct Pipes {
     writing: Batch,
     /// The child does not read any more.
     write_failed: bool,
-    /// The last turn ended before all was read and handed on that is there.
-    more: bool,
 }
 
 impl std::fmt::Debug for Pipes {
@@ -73,13 +69,7 @@ impl Pipes {
             codec: LineCodec::new(max_message_bytes),
             writing: Batch::default(),
             write_failed: false,
-            more: false,
         }
-    }
-
-    /// Whether others should have their turn before this child has its next.
-    pub(super) fn has_more(&self) -> bool {
-        self.more
     }
 
     pub(super) fn close_stdin(&mut self) {
@@ -106,66 +96,63 @@ impl Pipes {
         read && self.writing.chunks.is_empty()
     }
 
-    /// Writes as much as the child takes. Ready when something was written.
-    fn poll_write(&mut self, cx: &mut Context<'_>, mux: &mut Mux) -> Poll<()> {
-        let mut wrote = Poll::Pending;
+    /// Writes as much as the child takes.
+    pub(super) fn poll_write(&mut self, mux: &mut Mux, cx: &mut Context<'_>) {
         loop {
-            let Some(stdin) = &mut self.stdin else {
-                // Nobody reads it; what waits frees its place in the queue.
-                while !mux.outgoing().is_empty() {
-                    drop(mux.outgoing().next_batch());
-                }
-                return wrote;
-            };
             if self.writing.chunks.is_empty() {
                 if mux.outgoing().is_empty() {
                     self.writing.clear();
-                    return wrote;
+                    return;
                 }
                 mux.outgoing().fill(&mut self.writing);
-                continue;
             }
+            let Some(stdin) = &mut self.stdin else {
+                // Nobody reads it; what waits frees its place in the queue.
+                self.writing.clear();
+                continue;
+            };
             let mut slices = [IoSlice::new(&[]); SLICES];
             for (slice, chunk) in slices.iter_mut().zip(&self.writing.chunks) {
                 *slice = IoSlice::new(chunk);
             }
             match stdin.as_mut().poll_write_vectored(cx, &slices) {
-                Poll::Pending => return wrote,
-                Poll::Ready(Ok(written @ 1..)) => {
-                    written_of(&mut self.writing.chunks, written);
-                    wrote = Poll::Ready(());
-                }
+                Poll::Pending => return,
+                Poll::Ready(Ok(written @ 1..)) => written_of(&mut self.writing.chunks, written),
                 // The child mostly ends then. One that does not is of no use either.
                 Poll::Ready(Ok(0) | Err(_)) => {
                     self.write_failed = true;
                     self.close_stdin();
-                    wrote = Poll::Ready(());
+                    return;
                 }
             }
         }
     }
 
-    /// Reads what is there and hands its lines on. Ready when something was read.
-    fn poll_read(&mut self, cx: &mut Context<'_>, sink: &mut Sink<'_>) -> Poll<()> {
-        let mut progress = Poll::Pending;
+    /// Reads what is there and hands its lines on, at the time `now`. Whether others should have their
+    /// turn before this child has its next: there is more.
+    pub(super) fn poll_read(
+        &mut self,
+        mux: &mut Mux,
+        metrics: &ServiceMetrics,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let mut sink = Sink { mux, metrics, now };
         let mut lines = 0;
-        self.more = false;
         for _ in 0..READS_AT_ONCE {
             // What the last turn has left comes first.
             while let Some(line) = self.codec.next() {
                 sink.line(line);
-                progress = Poll::Ready(());
                 lines += 1;
                 if lines == LINES_AT_ONCE {
-                    self.more = true;
-                    return progress;
+                    return true;
                 }
             }
             let Some(stdout) = &mut self.stdout else {
-                return progress;
+                return false;
             };
             match tokio_util::io::poll_read_buf(stdout.as_mut(), cx, self.codec.read_buf()) {
-                Poll::Pending => return progress,
+                Poll::Pending => return false,
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0) | Err(_)) => {
                     if let Some(line) = self.codec.finish() {
@@ -174,10 +161,8 @@ impl Pipes {
                     self.stdout = None;
                 }
             }
-            progress = Poll::Ready(());
         }
-        self.more = true;
-        progress
+        true
     }
 }
 
@@ -227,19 +212,4 @@ impl Sink<'_> {
             }
         }
     }
-}
-
-/// Moves bytes in both directions; returns when some moved. Without a child, never. Cancel safe:
-/// whatever was read or written has been accounted for when the poll returns.
-pub(super) async fn turn(child: Option<&mut Child>, mux: &mut Mux, metrics: &ServiceMetrics) {
-    let Some(child) = child else {
-        return pending().await;
-    };
-    poll_fn(|cx| {
-        let wrote = child.pipes.poll_write(cx, mux);
-        let mut sink = Sink { mux, metrics, now: Instant::now() };
-        let read = child.pipes.poll_read(cx, &mut sink);
-        if wrote.is_ready() || read.is_ready() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
