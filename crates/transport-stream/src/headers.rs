@@ -181,10 +181,7 @@ impl std::fmt::Display for EventId {
 }
 
 /// A header that may stand there once. Two readers could take different ones of several.
-pub(crate) fn single<'a>(
-    headers: &'a HeaderMap,
-    name: HeaderName,
-) -> Result<Option<&'a str>, Refusal> {
+pub(crate) fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(&name).iter();
     let Some(first) = values.next() else {
         return Ok(None);
