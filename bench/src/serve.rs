@@ -92,6 +92,12 @@ where
     }
 }
 
+/// The number in a path `/servers/s{number}/…`, and 0 for any other.
+pub fn service_of(path: &str) -> usize {
+    let number = path.strip_prefix("/servers/s").and_then(|rest| rest.split('/').next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 /// Reads a whole body, in one piece and with one copy at most.
 pub async fn body(request: &mut Request<Incoming>) -> Result<Bytes, hyper::Error> {
     let length = request

@@ -1,5 +1,5 @@
-//! The floor: what any proxy has to do, and nothing else. hyper, one shared child, and ids that are
-//! replaced in the raw bytes.
+//! The floor: what any proxy has to do, and nothing else. hyper, one shared child (or several, told
+//! apart by the path), and ids that are replaced in the raw bytes.
 //!
 //! Owns the child's pipes and the table of open calls. Must not know of Standpipe; there are no
 //! limits, no checks and no supervision. One thread unless `--threads` says otherwise: the child
@@ -78,10 +78,15 @@ fn main() -> io::Result<Infallible> {
     let listen = arguments.one("--listen")?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let threads = arguments.one("--threads")?.unwrap_or(1);
     let is_modern = arguments.flag("--modern");
+    let children = arguments.one("--children")?.unwrap_or(1);
     let command = arguments.finish()?;
     serve::run(listen, threads, || {
-        let floor = start(&command, is_modern)?;
-        Ok(move |request| answer(Arc::clone(&floor), request))
+        let all = (0..children).map(|_| start(&command, is_modern)).collect::<io::Result<Vec<_>>>();
+        let all = Arc::new(all?);
+        Ok(move |request: Request<Incoming>| {
+            let floor = &all[serve::service_of(request.uri().path()).min(all.len() - 1)];
+            answer(Arc::clone(floor), request)
+        })
     })
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use http::{Method, Request as HttpRequest, Response as HttpResponse};
 use http_body::Body;
+use rustc_hash::FxBuildHasher;
 use standpipe_core::budget::Budget;
 use standpipe_core::connection::{Gate, OutletLimits, outlet};
 use standpipe_core::id::SessionId;
@@ -73,7 +74,8 @@ struct Inner {
     shutdown: CancellationToken,
     bodies: Budget,
     answers: Budget,
-    connections: DashMap<SessionId, Arc<Connection>>,
+    /// Their ids are random, and ours.
+    connections: DashMap<SessionId, Arc<Connection>, FxBuildHasher>,
     taken: AtomicUsize,
 }
 
@@ -105,7 +107,7 @@ impl SseTransport {
             shutdown,
             bodies,
             answers,
-            connections: DashMap::new(),
+            connections: DashMap::default(),
             taken: AtomicUsize::new(0),
         }))
     }

@@ -54,14 +54,19 @@ impl Contender {
                 command.args(["--threads", &threads.to_string()]);
                 Self::ours(command, Paths::Reference)
             }
-            Server::Floor { era, threads } => {
+            Server::Floor { era, threads, children } => {
                 let mut command = limited(&programs.floor);
                 command.args(["--threads", &threads.to_string()]);
                 if *era == Era::Modern {
                     command.arg("--modern");
                 }
+                command.args(["--children", &children.to_string()]);
                 command.arg("--").arg(&programs.echo).args(["--era", word(*era)]);
-                Self::ours(command, Paths::Reference)
+                let paths = match children {
+                    1 => Paths::Reference,
+                    several => Paths::Services(*several),
+                };
+                Self::ours(command, paths)
             }
             Server::Standpipe(setup) => standpipe(setup, programs),
             Server::Peer(peer) => Self::peer(peer, programs),

@@ -47,8 +47,8 @@ impl Side {
 pub(super) enum Server {
     /// No child behind.
     Bare { threads: usize },
-    /// One child behind, ids replaced, nothing else.
-    Floor { era: Era, threads: usize },
+    /// One child behind, or several, ids replaced, nothing else.
+    Floor { era: Era, threads: usize, children: usize },
     /// The product.
     Standpipe(Setup),
     /// Another proxy.

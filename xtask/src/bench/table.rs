@@ -23,7 +23,7 @@ pub(super) const FLOOR_THREADS: usize = 1;
 /// The references in different numbers of threads.
 pub(super) fn references() -> Scenario {
     let work = load(Client::Stream, 32, Call::Echo(SMALL));
-    let floor = |threads| Server::Floor { era: Era::Legacy, threads };
+    let floor = |threads| Server::Floor { era: Era::Legacy, threads, children: 1 };
     Scenario {
         sides: vec![
             side("bare, 1 thread", Server::Bare { threads: 1 }, work),
@@ -84,7 +84,7 @@ pub(super) fn throughput(peers: &[Peer]) -> Vec<Scenario> {
 pub(super) fn eras() -> Vec<Scenario> {
     let modern = |sessions| load(Client::Modern, sessions, Call::Echo(SMALL));
     let legacy = load(Client::Stream, 32, Call::Echo(SMALL));
-    let floor = Server::Floor { era: Era::Modern, threads: FLOOR_THREADS };
+    let floor = Server::Floor { era: Era::Modern, threads: FLOOR_THREADS, children: 1 };
     let modern_child = Server::Standpipe(Setup { era: Era::Modern, ..Setup::default() });
     let legacy_child = standpipe();
     let same = |name, sessions: usize| Scenario {
@@ -216,11 +216,14 @@ pub(super) fn costs(peers: &[Peer], quick: bool) -> Vec<Scenario> {
 fn services() -> Scenario {
     let work = load(Client::Stream, 64, Call::Echo(SMALL));
     let many = |services| Server::Standpipe(Setup { services, ..Setup::default() });
+    let floor = |children| Server::Floor { era: Era::Legacy, threads: FLOOR_THREADS, children };
     Scenario {
         sides: vec![
             side("1-service", many(1), work),
             side("8-services", many(8), work),
             side("64-services", many(64), work),
+            side("floor, 1 child", floor(1), work),
+            side("floor, 64 children", floor(64), work),
         ],
         against: Some("1-service"),
         goals: vec![Goal {
@@ -276,7 +279,11 @@ fn usual(name: &'static str, title: &str, work: Work) -> Scenario {
 fn with_floor(name: &'static str, title: &str, work: Work) -> Scenario {
     Scenario {
         sides: vec![
-            side("floor", Server::Floor { era: Era::Legacy, threads: FLOOR_THREADS }, work),
+            side(
+                "floor",
+                Server::Floor { era: Era::Legacy, threads: FLOOR_THREADS, children: 1 },
+                work,
+            ),
             side("standpipe", standpipe(), work),
         ],
         against: Some("floor"),

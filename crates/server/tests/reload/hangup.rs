@@ -5,18 +5,22 @@ use std::process::{Command, Stdio};
 use crate::support::process::binary;
 
 /// Starts a command line on a terminal of its own and takes that away once it listens. One that is
-/// to stay gets SIGTERM, well after it would have ended. Prints its exit code and its log.
+/// to stay gets SIGTERM, well after it would have ended. Prints its exit code and its log. Gives up after
+/// a minute.
 const ON_A_TERMINAL: &str = r#"
 import os, pty, signal, sys, time
 stays, *line = sys.argv[1:]
 (out, into), (log, err) = os.pipe(), os.pipe()
 pid, terminal = pty.fork()
 if pid == 0:
+    # Whatever the tests themselves were started under.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.dup2(into, 1)
     os.dup2(err, 2)
     os.execvp(line[0], line)
 os.close(into)
 os.close(err)
+signal.alarm(60)
 assert os.fdopen(out).readline().startswith("listening on http://")
 os.close(terminal)
 if stays == "stays":
