@@ -292,6 +292,9 @@ def state(pid):
     return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
 shell, master = pty.fork()
 if shell == 0:
+    # Whatever the tests themselves were started under: in the background SIGINT is ignored.
+    for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(inherited, signal.SIG_DFL)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     job = os.fork()
     if job == 0:
@@ -310,6 +313,7 @@ if shell == 0:
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, status
     print("interrupted", flush=True)
     os._exit(0)
+signal.alarm(60)
 seen = b""
 def until(word):
     global seen
