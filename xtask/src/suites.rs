@@ -116,7 +116,6 @@ pub(crate) fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
             "--release",
             "--locked",
             "--package=standpipe",
-            "--package=standpipe-testkit",
             "--bins",
         ]),
         tally,
@@ -124,13 +123,16 @@ pub(crate) fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
     // Apart, and not optimised: with it in one build the product would get the features that only
     // tests ask for, and the tests have just built all of it.
     command::step(
-        "drivers",
+        "drivers and servers",
         workspace::cargo().args([
             "build",
             "--locked",
             "--package=standpipe",
             "--example=rmcp_driver",
             "--example=soak",
+            "--package=standpipe-testkit",
+            "--bin=standpipe-fixture",
+            "--bin=standpipe-nasty",
         ]),
         tally,
     );
@@ -138,10 +140,10 @@ pub(crate) fn build(tally: &mut Tally) -> anyhow::Result<Option<Built>> {
         return Ok(None);
     }
     let target = workspace::target_dir()?;
-    let folder = target.join("release");
-    let drivers = target.join("debug").join("examples");
+    let folder = target.join("debug");
+    let drivers = folder.join("examples");
     Ok(Some(Built {
-        standpipe: folder.join("standpipe"),
+        standpipe: target.join("release").join("standpipe"),
         fixture: folder.join("standpipe-fixture"),
         nasty: folder.join("standpipe-nasty"),
         rmcp_driver: drivers.join("rmcp_driver"),

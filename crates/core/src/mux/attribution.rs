@@ -46,13 +46,13 @@ impl Mux {
             self.mark_all_open(now);
             return Err(Refusal::Ambiguous);
         }
-        // A process of a session's own was told by that client itself what it can be asked.
-        let own = matches!(self.role, Role::Own(_));
-        // In a side process as well: one who has given its roots calls there from then on, and what
-        // its calls ask would be a surprise to the next ones in the main process.
-        if let (false, Some(call), 1) = (own, newest, self.asking.len()) {
+        // In processes of one client's as well: what its calls ask there would be a surprise to those
+        // in the main process, where another client may make the same call.
+        if let (Some(call), 1) = (newest, self.asking.len()) {
             self.mark(call);
         }
+        // A process of a session's own was told by that client itself what it can be asked.
+        let own = matches!(self.role, Role::Own(_));
         let mode = request.params.as_ref().and_then(Params::mode);
         if !own && !session.profile().capabilities.allow(&request.method, mode.as_deref()) {
             return Err(Self::undeclared(&request.method));

@@ -261,6 +261,27 @@ fn those_who_have_nothing_open_in_a_process_that_was_given_away_forget_it() {
     assert_eq!(h.mux.subscribers_of("u:a").len(), 1);
 }
 
+/// The main process may serve others that make the same call: modern clients, where each legacy session
+/// has a process of its own.
+#[test]
+fn what_is_asked_in_a_process_of_one_client_is_known_in_the_main_one() {
+    let asks = |world: &World, tool: &str| world.learnt.marks().is_marked("tools/call", tool);
+    let (mut own, a) = own();
+    let world = Arc::clone(&own.world);
+    let _call = own.call(&a, "1", "asks-in-its-own");
+    own.child(ELICIT);
+    assert!(asks(&world, "asks-in-its-own"));
+
+    let mut side = Harness::idle(&world, Role::Side(Arc::clone(&a.session)));
+    side.mux.child_started(side.now);
+    let id = id_of(&side.sent_one());
+    side.child(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{SERVER}}}"#));
+    let _call = side.call(&a, "2", "asks-aside");
+    side.child(ELICIT);
+    assert!(asks(&world, "asks-aside"));
+    assert!(!asks(&world, "asks-nothing"));
+}
+
 #[test]
 fn nobody_waits_for_a_table_that_is_gone() {
     let mut h = Harness::main();
