@@ -112,7 +112,7 @@ impl Mux {
             }
             CallKind::Handshake => self.handshake_answered(response.outcome, now),
             CallKind::Discover => self.discovered(response.outcome, now),
-            CallKind::Opening(opening) => self.opening_answered(opening, response.outcome, now),
+            CallKind::Opening(opening) => self.opening_answered(opening, response.outcome),
             CallKind::SecondTry(opening, refusal) => {
                 self.second_try_answered(opening, refusal, response.outcome, now);
             }

@@ -279,15 +279,14 @@ impl Mux {
     }
 
     /// The child has answered a client's own `initialize`.
-    pub(super) fn opening_answered(&mut self, opening: Opening, outcome: Outcome, now: Instant) {
+    pub(super) fn opening_answered(&mut self, opening: Opening, outcome: Outcome) {
         if let Outcome::Error(error) = outcome {
             if self.settings.era == EraChoice::Legacy {
                 return self.opening_refused(opening, Outcome::Error(error));
             }
-            if self.learnt.opening(now) == Known::DiesOfProbe {
-                return self.opening_refused(opening, Outcome::Error(error));
-            }
-            // A modern child knows no `initialize`, and says so in whatever words.
+            // A modern child knows no `initialize`, and says so in whatever words. Also where it is
+            // thought to die of being asked: something else may have killed the one that did, and the
+            // refusal is kept for its client.
             self.stage.discover = Question::Open;
             let call = Call::ours(CallKind::SecondTry(opening, Outcome::Error(error)));
             self.send_ours(call, method::SERVER_DISCOVER, Some(Self::own_params("")));

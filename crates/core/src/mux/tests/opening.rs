@@ -217,6 +217,25 @@ fn a_sessions_own_process_is_opened_by_its_client_and_found_to_be_modern() {
     h.is_empty();
 }
 
+/// One of its kind was killed while it was being asked for its era, by whomever.
+#[test]
+fn a_sessions_own_modern_process_is_found_out_even_where_it_is_thought_to_die_of_being_asked() {
+    let world = Arc::new(World::new());
+    world.learnt.died_of_probe();
+    let client = world.session(EVERYTHING);
+    let role = Role::Own(Arc::clone(&client.session));
+    let mut h = Harness::with(&world, role, |s| s.era = EraChoice::Auto);
+    let mut opened = h.open(&client);
+    h.mux.child_started(h.now);
+    let own = h.sent_one();
+    h.error(id_of(&own), -32022);
+    opened.is_silent();
+    let probe = id_of(&h.sent_one());
+    h.result(probe, DISCOVERED);
+    assert_eq!(json(&opened.only())["result"]["serverInfo"]["name"], "m");
+    assert_eq!(known(&h), Known::Era(Era::Modern));
+}
+
 #[test]
 fn a_refused_initialize_reaches_its_client_as_it_was() {
     for dies in [false, true] {
