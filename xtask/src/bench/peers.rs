@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::contender::limited;
@@ -166,7 +166,7 @@ pub(super) fn install() -> anyhow::Result<Vec<Peer>> {
         let failure = match peers.iter().find(|peer| peer.folder == folder) {
             // Two ways to run one program.
             Some(twin) => twin.failure.clone(),
-            None => known.install(&folder).err().map(|error| format!("{error:#}")),
+            None => known.install_once(&folder).err().map(|error| format!("{error:#}")),
         };
         match &failure {
             None => println!("    {} {}", known.name, known.version),
@@ -187,6 +187,19 @@ impl Known {
             Registry::Crates => "crates",
         };
         format!("{registry}-{}-{}", self.package, self.version)
+    }
+
+    /// What could not be installed is not tried again, for that may take a quarter of an hour.
+    fn install_once(&self, folder: &Path) -> anyhow::Result<()> {
+        let failed = folder.join("failed");
+        if let Ok(why) = fs::read_to_string(&failed) {
+            println!("    remove {} to try again", failed.display());
+            bail!(why);
+        }
+        self.install(folder).inspect_err(|error| {
+            // Where that cannot be noted it is tried again.
+            let _ = fs::write(&failed, reason(&format!("{error:#}")));
+        })
     }
 
     fn install(&self, folder: &Path) -> anyhow::Result<()> {
@@ -292,7 +305,13 @@ impl Peer {
         let text = format!("{name}: {package} {version} ({registry})");
         match &self.failure {
             None => text,
-            Some(why) => format!("{text}, could not be installed: {}", why.replace('\n', " ")),
+            Some(why) => format!("{text}, could not be installed: {}", reason(why)),
         }
     }
+}
+
+/// The line of an installer's output that says what went wrong, without its whereabouts.
+fn reason(output: &str) -> &str {
+    let said = output.lines().find_map(|line| line.strip_prefix("error: "));
+    said.or_else(|| output.lines().next()).unwrap_or_default()
 }

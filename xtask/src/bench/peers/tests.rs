@@ -31,7 +31,7 @@ fn a_peer_takes_part_in_what_it_speaks() {
 
 #[test]
 fn one_that_is_not_installed_takes_no_part_and_says_why() {
-    let peer = peer("fastmcp", Some("no\nnetwork"));
+    let peer = peer("fastmcp", Some("ran /some/where\nerror: no network\nin /else/where"));
     assert_eq!(joined(&peer, Client::Stream, 32), None);
     assert!(peer.described().ends_with("could not be installed: no network"));
 }
